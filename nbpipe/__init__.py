@@ -1,0 +1,3 @@
+"""Data pipelines whose assets are notebook cells."""
+
+__version__ = "0.1.0"
