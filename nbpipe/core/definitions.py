@@ -1,0 +1,157 @@
+"""What a project defines: assets, their cells and notebooks, and what is wrong with them.
+
+All values are frozen and hold frozen parts, so that they can be cached, compared and shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+import msgspec
+
+CellKind = Literal["asset", "parameters", "setup", "view", "skipped", "other", "broken"]
+"""`other`: declares something that is not an asset, or is empty; `broken`: its source can't be analysed."""
+
+
+class AssetOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of `%%asset`, as written."""
+
+    deps: tuple[str, ...] = ()
+    use: tuple[str, ...] = ()
+    partitions: str | None = None
+    map: tuple[tuple[str, str], ...] = ()
+    io: str | None = None
+    group: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    owners: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    description: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    retries: int = 0
+    retry_delay: float = 0.0
+    """Seconds before the first retry."""
+    backoff: Literal["constant", "linear", "exponential"] = "constant"
+    timeout: float | None = None
+    """Seconds that one execution of the body may take."""
+    fresh_for: float | None = None
+    """Seconds after which a value counts as stale although nothing that we watch changed."""
+    pool: str | None = None
+    backfill: str | None = None
+
+
+class CellRef(msgspec.Struct, frozen=True, order=True):
+    """Where a cell is."""
+
+    notebook: str
+    """Path relative to the project's root, with `/`."""
+    index: int
+    """0-based position among all cells."""
+    cell_id: str
+
+    def __str__(self) -> str:
+        return f"{self.notebook}, cell {self.index + 1}"
+
+
+class AssetSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One asset, with all names resolved."""
+
+    key: str
+    cell: CellRef
+    siblings: tuple[str, ...]
+    """All assets of its cell in the order of their declaration, itself included."""
+    options: AssetOptions = AssetOptions()
+    description: str = ""
+    upstream: tuple[str, ...] = ()
+    """Every asset that it depends on, sorted."""
+    inputs: tuple[str, ...] = ()
+    """Those of `upstream` whose values are loaded and bound, sorted (order-only ones are not)."""
+    setup_names: tuple[str, ...] = ()
+    """Names bound by setup and parameters cells above that the body may see and reads."""
+    parameters: tuple[str, ...] = ()
+    """Parameters that it reaches, also through setup names, sorted."""
+    resources: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    """File inputs relative to the root; a pattern starts with `glob:`. They need not exist."""
+    code: tuple[tuple[str, str], ...] = ()
+    """`(component, hash)`, sorted; components: `body`, `options`, `helper:clean`, `constant:LIMIT`, `module:m.f`."""
+    code_version: str = ""
+    """Hash of `code`."""
+
+
+class CellDef(msgspec.Struct, frozen=True, kw_only=True):
+    """One code cell, classified."""
+
+    ref: CellRef
+    kind: CellKind
+    source_hash: str
+    """Hash of the exact text; compared with what a live kernel executed."""
+    assets: tuple[str, ...] = ()
+    """Assets that the cell declares, in order."""
+    shows: tuple[str, ...] = ()
+    """For a view cell: the assets that it shows, directly or through names of other view cells, sorted."""
+    binds: tuple[str, ...] = ()
+    """For a setup or parameters cell: the names it binds. For a view cell: the imports, functions and classes
+    that read no asset and therefore always run."""
+
+
+class ParameterDef(msgspec.Struct, frozen=True, kw_only=True):
+    """A name bound by the `parameters` cell."""
+
+    name: str
+    default: str
+    """Source of the default value."""
+    annotation: str | None = None
+    line: int = 1
+
+
+class NotebookDef(msgspec.Struct, frozen=True, kw_only=True):
+    """One notebook: the repository of definitions found in it."""
+
+    path: str
+    location: str = "default"
+    kernel: str | None = None
+    """Name of its kernelspec."""
+    cells: tuple[CellDef, ...] = ()
+    """Its code cells in document order."""
+    parameters: tuple[ParameterDef, ...] = ()
+    content_hash: str = ""
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """All assets that it declares, in document order."""
+        return tuple(key for cell in self.cells for key in cell.assets)
+
+
+class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that `validate` reports."""
+
+    severity: Literal["error", "warning"]
+    code: str
+    """A stable short name, for example `duplicate-asset`."""
+    message: str
+    notebook: str
+    cell_id: str | None = None
+    cell: int | None = None
+    """1-based position among all cells."""
+    line: int | None = None
+    """1-based line within the cell."""
+    assets: tuple[str, ...] = ()
+    """Assets that can't be run because of it."""
+
+
+class Definitions(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a project defines: its workspace."""
+
+    assets: Mapping[str, AssetSpec] = MappingProxyType({})
+    """By key, in sorted order."""
+    notebooks: Mapping[str, NotebookDef] = MappingProxyType({})
+    """By path, in sorted order."""
+    diagnostics: tuple[Diagnostic, ...] = ()
+    hash: str = ""
+    """Changes whenever anything above does."""
+
+    def blocked(self, key: str) -> Diagnostic | None:
+        """Return the error that keeps the asset `key` from being run, if there is one."""
+        return next((d for d in self.diagnostics if d.severity == "error" and key in d.assets), None)

@@ -1,0 +1,62 @@
+"""What a run will do, fixed before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+import msgspec
+
+from nbpipe.core.definitions import AssetSpec
+
+Action = Literal["run", "asset", "view", "skip"]
+"""`run`: a setup or parameters cell, or any cell of a notebook that runs whole; `asset`: a selected asset cell;
+`view`: runs if it shows an asset that this step materialized; `skip`: stays empty in the record."""
+
+Mode = Literal["all", "stale"]
+"""`all`: execute everything selected; `stale`: an asset whose inputs prove unchanged when its turn comes is left."""
+
+
+class CellPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens to one code cell of a step's notebook."""
+
+    index: int
+    cell_id: str
+    action: Action
+    assets: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
+
+
+class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution of one notebook."""
+
+    index: int
+    notebook: str
+    kernel: str | None = None
+    location: str = "default"
+    whole: bool = False
+    """Run every cell, as Run All does: a notebook as a job."""
+    cells: tuple[CellPlan, ...] = ()
+    """In document order."""
+    order: tuple[int, ...] = ()
+    """`CellPlan.index` of the cells that may execute, in order of execution."""
+    assets: tuple[str, ...] = ()
+    """Selected assets in order of execution."""
+    after: tuple[int, ...] = ()
+    """Indexes of the steps that must have ended before."""
+    parameters: Mapping[str, Any] = MappingProxyType({})
+
+
+class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole run."""
+
+    env: str
+    selection: str
+    mode: Mode = "all"
+    assets: tuple[AssetSpec, ...] = ()
+    """The selected assets, pinned as they are defined now, in topological order."""
+    steps: tuple[StepPlan, ...] = ()
+    """In an order in which one after the other would work."""
+    notebooks: Mapping[str, str] = MappingProxyType({})
+    """Content hash of each notebook when the plan was made."""
