@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 #: Variables that would let the machine's own set-up into a test, or tell a kernel whose notebook it runs.
-_FOREIGN = ("JPY_", "JUPYTER", "IPYTHON", "NBPIPE_", "PAPERMILL_")
+_FOREIGN = ("JPY_", "JUPYTER", "IPYTHON", "MPLBACKEND", "NBPIPE_", "PAPERMILL_")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,7 +36,6 @@ def private_jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             (home / folder).mkdir()
             patch.setenv(name, str(home / folder))
         patch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-        patch.setenv("MPLBACKEND", "agg")
         yield home
 
 
