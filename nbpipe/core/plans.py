@@ -60,3 +60,30 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     """In an order in which one after the other would work."""
     notebooks: Mapping[str, str] = MappingProxyType({})
     """Content hash of each notebook when the plan was made."""
+
+
+class StepRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step's kernel must know; written as JSON by the runner, read by the kernel before its first cell.
+
+    Secrets are not in it: URLs keep their `${NAME}` references and are resolved inside the kernel.
+    """
+
+    run_id: str
+    root: str
+    """Absolute path of the project's root."""
+    env: str
+    state: str
+    """SQLAlchemy URL of the state store, as configured."""
+    storage: str
+    """fsspec URL of the values, as configured."""
+    io: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    """The `[io.NAME]` tables, as configured."""
+    notebook: str
+    mode: Mode = "all"
+    step: StepPlan
+    assets: tuple[AssetSpec, ...] = ()
+    """The step's selected assets."""
+    sources: Mapping[str, str] = MappingProxyType({})
+    """Source text by component hash."""
+    known: tuple[str, ...] = ()
+    """Every asset of the project: names that a view cell may load."""
