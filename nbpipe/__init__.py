@@ -1,3 +1,73 @@
-"""Data pipelines whose assets are notebook cells."""
+"""Data pipelines whose assets are notebook cells.
+
+In a notebook, `%load_ext nbpipe` brings the magics. The names below are their Python twins, and what modules
+and scripts work with. They are imported when first used, so that `import nbpipe` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from nbpipe.commands.api import Project, lineage, load, materialize, runs, status, validate, why
+    from nbpipe.core.keys import AssetKey
+    from nbpipe.errors import NbpipeError
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AssetKey",
+    "NbpipeError",
+    "Project",
+    "__version__",
+    "lineage",
+    "load",
+    "materialize",
+    "runs",
+    "status",
+    "validate",
+    "why",
+]
+
+#: Where each public name lives.
+_HOMES = {
+    "AssetKey": "nbpipe.core.keys",
+    "NbpipeError": "nbpipe.errors",
+    "Project": "nbpipe.commands.api",
+    "lineage": "nbpipe.commands.api",
+    "load": "nbpipe.commands.api",
+    "materialize": "nbpipe.commands.api",
+    "runs": "nbpipe.commands.api",
+    "status": "nbpipe.commands.api",
+    "validate": "nbpipe.commands.api",
+    "why": "nbpipe.commands.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nbpipe' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+def load_ipython_extension(ip: InteractiveShell) -> None:
+    """Answer `%load_ext nbpipe`: register the magics and follow this notebook's cells."""
+    from nbpipe.kernel import extension
+
+    extension.load(ip)
+
+
+def unload_ipython_extension(ip: InteractiveShell) -> None:
+    """Answer `%unload_ext nbpipe`: leave the shell as it was before."""
+    from nbpipe.kernel import extension
+
+    extension.unload(ip)
