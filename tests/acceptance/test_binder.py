@@ -51,7 +51,7 @@ def test_the_program_that_builds_images_takes_our_python_and_installs_the_checko
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "python=3.12" in said
-    copied, installed = said.index("COPY --chown=1000:1000 src/ ${REPO_DIR}/"), said.index("pip install --no-cache-dir")
+    copied, installed = said.index(" src/ ${REPO_DIR}/\n"), said.index("pip install --no-cache-dir -r")
     assert copied < installed, "the requirements are installed before the checkout is there"
     assert "./binder/postBuild" in said
 
