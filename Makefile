@@ -1,17 +1,18 @@
 # make demo    run the quickstart as a job and say what to open next
 # make test    all checks and tests: what continuous integration runs
 # make lint    the checks alone          make format   let ruff rewrite the sources
-# make bench   measure speed             make clean    remove the environment
+# make bench   measure speed             make coverage what the tests reach in their own process
+# make clean   remove the environment
 
 PYTHON ?= python3
 WORKERS ?= 2
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench browser clean
+.PHONY: help demo test lint format bench coverage browser clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 # A stamp says for which pyproject.toml an environment was installed. The one of the tests has all that the
 # demo needs, and both install the checkout in place, so that only a change of the dependencies matters.
@@ -42,6 +43,11 @@ format: .venv/.for-test
 
 bench: .venv/.for-test
 	pytest tests/benchmarks
+
+coverage: .venv/.for-test
+	coverage run -m pytest --ignore=tests/ui --ignore=tests/faults
+	coverage combine
+	coverage report
 
 browser: .venv/.for-test
 	@.ci/browser
