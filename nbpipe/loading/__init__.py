@@ -1,0 +1,1 @@
+"""From notebooks, project modules and nbpipe.toml to definitions, without running any of the project's code."""
