@@ -12,6 +12,7 @@ import msgspec
 from nbpipe.core.definitions import Diagnostic
 from nbpipe.errors import ConfigError
 from nbpipe.loading.roots import CONFIG_FILE, PYPROJECT, STATE_FOLDER, config_file, holds_home
+from nbpipe.loading.stamps import Stamp
 
 #: Notebooks that a project may have without saying so in a configuration.
 UNCONFIGURED_LIMIT = 1_000
@@ -21,20 +22,6 @@ REMEMBERED_FILES = 50_000
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})  # hidden folders are skipped by their dot
 _ENDS_PROJECT = frozenset({CONFIG_FILE, STATE_FOLDER, "pyvenv.cfg"})
-
-
-class Stamp(msgspec.Struct, frozen=True, array_like=True):
-    """What the file system says of a file: it changes whenever the content does, unless someone takes pains."""
-
-    mtime_ns: int
-    size: int
-    inode: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Stamp:
-        """Take the stamp from the result of `stat`."""
-        return cls(status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
