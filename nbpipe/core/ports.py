@@ -232,6 +232,12 @@ class Kernel(Protocol):
 
     worker: WorkerId
     """Identity of the kernel's process."""
+    language: str
+    """Programming language in lower case, for example `python`."""
+    connection: Mapping[str, Any]
+    """Jupyter's connection information: transport, address, ports and key."""
+    lifeline: int
+    """In the kernel's process, the reading end of a pipe that ends when the process that drives it is gone."""
 
     def alive(self) -> bool:
         """Tell whether the process runs."""
@@ -240,7 +246,13 @@ class Kernel(Protocol):
         """Raise KeyboardInterrupt in the cell that executes."""
 
     def shutdown(self, grace: float) -> None:
-        """End the kernel and everything it started: politely, then after `grace` seconds by force."""
+        """Wait up to `grace` seconds for the kernel's own end, then end it and everything it started by force.
+
+        It may be called again.
+        """
+
+    def obituary(self) -> str:
+        """Return how the process ended, and its last words, for an error message."""
 
 
 class KernelProvider(Protocol):

@@ -1,0 +1,1 @@
+"""Kernel providers: where the processes come from that execute cells."""

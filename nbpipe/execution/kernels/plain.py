@@ -1,0 +1,171 @@
+"""Kernels started afresh, one process each, through sockets in a private folder.
+
+Sockets of the file system know no race for ports, and can't be reached from other machines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nbpipe.core.ports import KernelRequest
+from nbpipe.core.records import WorkerId
+from nbpipe.errors import RefusedError
+from nbpipe.execution.processes import descendants, kill_all, kill_group, marked
+from nbpipe.execution.workers import worker_of
+
+#: A socket's path may have 103 bytes on macOS and 107 on Linux, sun_path of unix(7); ours add `/k-5`.
+_LONGEST_FOLDER = 90
+
+
+class PlainKernels:
+    """A kernel provider that starts a new process for each kernel."""
+
+    def start(self, request: KernelRequest) -> PlainKernel:
+        """Start a kernel; it may not be ready yet when this returns.
+
+        Raises:
+            RefusedError: there is no kernelspec of this name, or its program can't be started.
+        """
+        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+        manager = KernelSpecManager()
+        try:
+            spec = manager.get_kernel_spec(request.kernel_name)
+        except NoSuchKernel:
+            known = ", ".join(sorted(manager.find_kernel_specs())) or "none"
+            raise RefusedError(
+                f"there is no kernel {request.kernel_name!r} here (installed: {known}): install it, "
+                "or choose another in the notebook or as `kernel` of its location in nbpipe.toml"
+            ) from None
+        folder = _private_folder()
+        try:
+            return PlainKernel(folder, spec, request)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+class PlainKernel:
+    """A kernel process that leads a session of its own."""
+
+    def __init__(self, folder: Path, spec: Any, request: KernelRequest) -> None:
+        self._folder = folder
+        self._marks = {name: value for name, value in request.environ.items() if name in ("NBPIPE_RUN_ID", "NBPIPE_STEP")}
+        self.language: str = str(spec.language).lower()
+        file, self.connection = _write_connection(folder, request.kernel_name)
+        watched, self._lifeline = os.pipe()
+        self.lifeline = watched
+        environ = {**os.environ, **spec.env, **request.environ, "JPY_PARENT_PID": str(os.getpid())}
+        try:
+            with (folder / "kernel.log").open("wb") as log:
+                self._process = subprocess.Popen(
+                    [*_command(spec.argv, file, folder), *_arguments(spec.argv)],
+                    cwd=request.cwd,
+                    env=environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=(watched,),
+                )
+        except OSError as error:
+            os.close(self._lifeline)
+            raise RefusedError(f"kernel {request.kernel_name!r} can't be started in {request.cwd}: {error}") from error
+        finally:
+            os.close(watched)
+        self.worker: WorkerId = worker_of(self._process.pid)
+
+    def alive(self) -> bool:
+        """Tell whether the process runs."""
+        return self._process.poll() is None
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the cell that executes, and in programs that it started."""
+        if self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGINT)
+
+    def shutdown(self, grace: float) -> None:
+        """Wait up to `grace` seconds for the kernel's own end, then kill it; then kill everything that it started."""
+        started = descendants(self._process.pid)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(grace)
+        kill_group(self._process.pid)
+        self._process.wait()
+        kill_all(started)
+        if self._marks:
+            kill_all(marked(self._marks))
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def obituary(self) -> str:
+        """Return how the process ended and its last words, for an error message."""
+        code = self._process.poll()
+        if code is None:
+            how = "it still runs"
+        elif code < 0:
+            with contextlib.suppress(ValueError):
+                code = signal.Signals(-code).name  # type: ignore[assignment]
+            how = f"it was ended by {code}"
+            if code == "SIGKILL":
+                how += " (often the system's answer to too little memory)"
+        else:
+            how = f"it ended with exit status {code}"
+        with contextlib.suppress(OSError):
+            words = (self._folder / "kernel.log").read_bytes()[-2000:].decode(errors="replace").strip()
+            if words:
+                how += "; its last words: " + words.splitlines()[-1]
+        return how
+
+
+def _private_folder() -> Path:
+    """Create a folder that only this user can enter, with a path short enough for sockets."""
+    shortest = min([tempfile.gettempdir(), "/tmp"], key=lambda place: len(os.fsencode(place)))  # noqa: S108
+    for place in (tempfile.gettempdir(), shortest):
+        if len(os.fsencode(place)) + len("/nbpipe-12345678") <= _LONGEST_FOLDER:
+            return Path(tempfile.mkdtemp(prefix="nbpipe-", dir=place))
+    raise RefusedError(f"the path of the folder for temporary files is too long for sockets: {place}: set TMPDIR")
+
+
+def _write_connection(folder: Path, kernel_name: str) -> tuple[str, Mapping[str, Any]]:
+    from jupyter_client.connect import write_connection_file
+
+    file, info = write_connection_file(
+        str(folder / "connection.json"),
+        ip=str(folder / "k"),
+        transport="ipc",
+        key=secrets.token_hex(32).encode(),
+        kernel_name=kernel_name,
+    )
+    return file, {**info, "key": info["key"].encode() if isinstance(info["key"], str) else info["key"]}
+
+
+def _command(argv: list[str], connection_file: str, folder: Path) -> list[str]:
+    """Fill in a kernelspec's command; a bare `python` is this one, as Jupyter has it."""
+    values = {"{connection_file}": connection_file, "{resource_dir}": str(folder), "{prefix}": sys.prefix}
+    command = []
+    for part in argv:
+        for name, value in values.items():
+            part = part.replace(name, value)
+        command.append(part)
+    if command[0] in {"python", f"python{sys.version_info[0]}", "python%i.%i" % sys.version_info[:2]}:
+        command[0] = sys.executable
+    return command
+
+
+def _arguments(argv: list[str]) -> list[str]:
+    """Keep a kernel's history in memory: parallel kernels would wait for each other's file."""
+    return ["--HistoryManager.hist_file=:memory:"] if any("ipykernel" in part for part in argv) else []

@@ -1,0 +1,176 @@
+"""The record of a step: an executed notebook that is readable at any moment, also after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from nbpipe import clock
+from nbpipe.errors import RefusedError
+
+#: Folder of all records, relative to the root.
+RUNS = ".nbpipe/runs"
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+#: Shorter values can't be told from ordinary text.
+_SHORTEST_SECRET = 4
+
+
+def record_path(run_id: str, index: int, notebook: str) -> str:
+    """Return where the record of a step is, relative to the root.
+
+    >>> record_path("01f", 0, "reports/Über sicht.ipynb")
+    '.nbpipe/runs/01f/0-Über sicht.ipynb'
+    """
+    return f"{RUNS}/{run_id}/{index}-{PurePosixPath(notebook).stem}.ipynb"
+
+
+def cleared(content: bytes, name: str) -> bytes:
+    """Return a notebook without outputs, execution counts and widget state.
+
+    Args:
+        content: the file, of nbformat 3 or later.
+        name: for the message.
+
+    Raises:
+        RefusedError: it is not a notebook.
+    """
+    try:
+        notebook = msgspec.json.decode(content)
+        sheets = notebook["worksheets"] if "worksheets" in notebook else [notebook]
+        for cell in (cell for sheet in sheets for cell in sheet["cells"]):
+            if cell["cell_type"] == "code":
+                cell["outputs"] = []
+                cell["execution_count"] = None
+                cell.pop("prompt_number", None)
+        notebook.get("metadata", {}).pop("widgets", None)
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise RefusedError(f"{name} can't be read as a notebook ({error}): open and save it in Jupyter") from error
+    return msgspec.json.format(msgspec.json.encode(notebook), indent=1) + b"\n"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file so that a reader sees the old or the new content, and a crash leaves one of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+    if hasattr(os, "O_DIRECTORY"):
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def record_hash(content: bytes) -> str:
+    """Return the content hash of a finished record; SHA-256, because trust in the record rests on it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def secret_values(configured: Iterable[Any], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of all `${NAME}` in a configuration, longest first; very short ones are left out."""
+    found, pending = set(), list(configured)
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            found.update(environ.get(name, "") for name in _REFERENCE.findall(item))
+        elif isinstance(item, Mapping):
+            pending.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            pending.extend(item)
+    return tuple(sorted((value for value in found if len(value) >= _SHORTEST_SECRET), key=lambda v: (-len(v), v)))
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return text with every secret value blotted out."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+class RecordWriter:
+    """Writes a record by time: at once when asked, otherwise if something is new and the last time is a while ago."""
+
+    def __init__(self, path: Path, *, secrets: tuple[str, ...] = (), every: float = 2.0) -> None:
+        """Write to `path`, at most every `every` seconds, and less often if writing takes long."""
+        self.path = path
+        self._secrets = secrets
+        self._every = every
+        self._due = clock.monotonic() + every
+        self.dirty = False
+
+    def due(self) -> bool:
+        """Tell whether it is time to write."""
+        return self.dirty and clock.monotonic() >= self._due
+
+    def write(self, notebook: Mapping[str, Any]) -> str:
+        """Write the notebook as it is now; return its hash."""
+        started = clock.monotonic()
+        content = self._encoded(notebook)
+        write_atomically(self.path, content)
+        self.dirty = False
+        ended = clock.monotonic()
+        self._due = ended + max(self._every, 10 * (ended - started))
+        return record_hash(content)
+
+    def _encoded(self, notebook: Mapping[str, Any]) -> bytes:
+        shown: Mapping[str, Any] = _blotted(notebook, self._secrets) if self._secrets else notebook
+        written = {**shown, "cells": [_file_form(cell) for cell in shown["cells"]]}
+        try:
+            compact = msgspec.json.encode(written, order="sorted")
+        except UnicodeEncodeError:  # half a surrogate pair in an output: JSON can write it as an escape
+            compact = json.dumps(written, sort_keys=True).encode("ascii")
+        return msgspec.json.format(compact, indent=1) + b"\n"
+
+
+def _file_form(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a cell with its texts split into lines, as notebooks keep them."""
+    written = {**cell, "source": cell["source"].splitlines(keepends=True)}
+    if cell["cell_type"] == "code":
+        written["outputs"] = [_output_form(output) for output in cell["outputs"]]
+    return written
+
+
+def _output_form(output: Mapping[str, Any]) -> dict[str, Any]:
+    if output["output_type"] == "stream":
+        return {**output, "text": output["text"].splitlines(keepends=True)}
+    if output["output_type"] == "error":
+        return dict(output)
+    data = {
+        kind: value.splitlines(keepends=True) if isinstance(value, str) and kind.startswith("text/") else value
+        for kind, value in output["data"].items()
+    }
+    return {**output, "data": data}
+
+
+def _blotted(value: Any, secrets: tuple[str, ...]) -> Any:
+    """Return plain data with secret values blotted out of every text.
+
+    It recurses over the nesting of the file's own format and of displayed JSON, which its sender made the same way.
+    """
+    if isinstance(value, str):
+        return redacted(value, secrets)
+    if isinstance(value, Mapping):
+        return {key: _blotted(each, secrets) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_blotted(each, secrets) for each in value]
+    return value
