@@ -25,3 +25,8 @@ def sleep(seconds: float) -> None:
 def new_id() -> str:
     """Return a new identifier that sorts by creation time: 12 hex digits of milliseconds, 8 random ones."""
     return f"{time.time_ns() // 1_000_000:012x}{os.urandom(4).hex()}"
+
+
+def now_ns() -> int:
+    """Return nanoseconds since the epoch, to compare with the times of files."""
+    return time.time_ns()

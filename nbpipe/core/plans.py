@@ -26,6 +26,8 @@ class CellPlan(msgspec.Struct, frozen=True, kw_only=True):
     action: Action
     assets: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
+    binds: tuple[str, ...] = ()
+    """`CellDef.binds`: names that asset bodies below may see."""
 
 
 class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,3 +89,5 @@ class StepRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Source text by component hash."""
     known: tuple[str, ...] = ()
     """Every asset of the project: names that a view cell may load."""
+    parameter_defaults: Mapping[str, str] = MappingProxyType({})
+    """Source of each default of the notebook's parameters cell, before injection."""

@@ -1,0 +1,102 @@
+"""Compile and execute the body of an asset cell, so that it feels like an ordinary cell.
+
+Line numbers, the display of a last expression, IPython syntax and top-level `await` behave as they do
+without the magic; what differs is the namespace, which is the body's own.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.interactiveshell import InteractiveShell
+
+
+class Body:
+    """A compiled body: its statements, and its last expression if it ends in one."""
+
+    def __init__(self, shell: InteractiveShell, source: str, *, first_line: int, cell: str) -> None:
+        """Compile `source`, which starts at the 1-based line `first_line` of the text `cell`.
+
+        Raises:
+            SyntaxError: with the line number of the cell.
+        """
+        self._shell = shell
+        code, self.transformed = _transformed(shell, source, first_line)
+        self._name = shell.compile.cache(code, shell.execution_count, raw_code=cell)
+        tree = shell.compile.ast_parse(code, filename=self._name)
+        tree = shell.transform_ast(tree)
+        self._last: ast.Expression | None = None
+        if tree.body and isinstance(tree.body[-1], ast.Expr):
+            self._last = ast.Expression(tree.body.pop().value)
+        self._tree = tree
+        self.quiet = DisplayHook.semicolon_at_end_of_expression(code)
+
+    @property
+    def ends_in_expression(self) -> bool:
+        """Tell whether the body has a last expression, whose value a notebook would show."""
+        return self._last is not None
+
+    def run(self, namespace: dict[str, Any]) -> Any:
+        """Execute the body and return the value of its last expression, or None."""
+        __tracebackhide__ = True
+        with self._as_user_namespace(namespace):
+            exec(self._compiled(self._tree, "exec"), namespace)  # noqa: S102 - executing cells is what we are for
+            if self._last is None:
+                return None
+            return eval(self._compiled(self._last, "eval"), namespace)  # noqa: S307 - the cell's own last line
+
+    async def run_async(self, namespace: dict[str, Any]) -> Any:
+        """Execute a body with top-level `await` on the running loop."""
+        __tracebackhide__ = True
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        result = eval(self._compiled(self._tree, "exec", flags), namespace)  # noqa: S307 - see `run`
+        if inspect.iscoroutine(result):
+            await result
+        if self._last is None:
+            return None
+        value = eval(self._compiled(self._last, "eval", flags), namespace)  # noqa: S307 - see `run`
+        return await value if inspect.iscoroutine(value) and _awaits(self._last) else value
+
+    def _compiled(self, tree: ast.Module | ast.Expression, mode: str, flags: int = 0) -> types.CodeType:
+        code: types.CodeType = compile(tree, self._name, mode, self._shell.compile.flags | flags, dont_inherit=True)
+        return code
+
+    @contextmanager
+    def _as_user_namespace(self, namespace: dict[str, Any]) -> Iterator[None]:
+        """Let magics inside the body (`%time x = 1`, `!cmd {x}`) work on the body's names."""
+        if not self.transformed:
+            yield
+            return
+        shell = self._shell
+        module, names = shell.user_module, shell.user_ns
+        body_module = types.ModuleType("__main__")
+        body_module.__dict__.update(namespace)
+        shell.user_module, shell.user_ns = body_module, namespace
+        try:
+            yield
+        finally:
+            shell.user_module, shell.user_ns = module, names
+
+
+def _transformed(shell: InteractiveShell, source: str, first_line: int) -> tuple[str, bool]:
+    """Return Python code whose line numbers are those of the cell, and whether IPython had to translate it."""
+    blank = len(source) - len(source.lstrip("\n"))
+    text = source[blank:] + ("" if source.endswith("\n") else "\n")
+    padding = "\n" * (first_line - 1 + blank)
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        translated = shell.transform_cell(text)
+        return padding + translated, translated != text
+    return padding + text, False
+
+
+def _awaits(expression: ast.Expression) -> bool:
+    """Tell whether the expression itself awaits: only then compiling it makes a coroutine."""
+    return any(isinstance(node, ast.Await | ast.AsyncFor | ast.comprehension) for node in ast.walk(expression))

@@ -1,0 +1,63 @@
+"""What a kernel is to nbpipe: a person's, or a job's step. The magics talk to either through one Protocol."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+from nbpipe.core.records import Materialization
+from nbpipe.kernel.asset_cells import AssetCell, AssetCells
+
+_PLACE = "nbpipe"
+"""Where the session is kept in `shell.meta`, IPython's storage for extensions."""
+
+
+class CurrentCell(NamedTuple):
+    """The cell that a frontend asked to execute."""
+
+    source: str
+    cell_id: str | None
+
+
+class Session(Protocol):
+    """What the magics need."""
+
+    shell: InteractiveShell
+    in_step: bool
+    """This kernel executes a step of a job: nothing here starts work or changes automation."""
+    cells: AssetCells
+
+    def before_cell(self, info: ExecutionInfo) -> None:
+        """Prepare for a cell that is about to run; called for every cell."""
+
+    def after_cell(self, result: ExecutionResult) -> None:
+        """Look at what a cell did."""
+
+    def admit(self, line: str, body: str) -> AssetCell | None:
+        """Decide on an asset cell: return it if its body has to run; else its values are loaded already.
+
+        Raises:
+            NbpipeError: the cell can't be executed as it is written.
+        """
+
+    def committed(self, cell: AssetCell, materializations: tuple[Materialization, ...]) -> None:
+        """Say what was stored."""
+
+    def close(self) -> None:
+        """Release what the session holds."""
+
+
+def session_of(shell: InteractiveShell) -> Session | None:
+    """Return the session of a shell in which the extension is loaded."""
+    session: Session | None = shell.meta.get(_PLACE)
+    return session
+
+
+def set_session(shell: InteractiveShell, session: Session | None) -> None:
+    """Make `session` the one of the shell; closes the one before."""
+    previous = shell.meta.pop(_PLACE, None)
+    if previous is not None:
+        previous.close()
+    if session is not None:
+        shell.meta[_PLACE] = session

@@ -1,0 +1,158 @@
+"""A kernel that executes one step of a run.
+
+The runner calls `begin` before the first cell and `end` after the last, in executions that leave no trace in
+the notebook. What is selected, and the code that counts, is pinned by the request.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from IPython.core.getipython import get_ipython
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+from nbpipe import clock
+from nbpipe.core.declarations import parse_asset
+from nbpipe.core.names import analyze
+from nbpipe.core.plans import StepRequest
+from nbpipe.core.ports import StateStore
+from nbpipe.core.records import Materialization
+from nbpipe.core.staleness import out_of_date
+from nbpipe.errors import ExecutionError, RefusedError
+from nbpipe.io.registry import IORegistry, open_io
+from nbpipe.kernel.asset_cells import AssetCell, AssetCells
+from nbpipe.kernel.extension import load
+from nbpipe.kernel.sessions import CurrentCell, set_session
+from nbpipe.loading.files import FileHashes
+from nbpipe.settings import resolve_secrets
+from nbpipe.storage.open import open_store
+
+#: Runner and kernel must agree on it: it changes whenever the meaning of a step request does.
+PROTOCOL = 1
+
+
+def begin(path: str) -> None:
+    """Turn this kernel into that of the step described by the request file at `path`."""
+    shell = _shell()
+    request = msgspec.json.decode(Path(path).read_bytes(), type=StepRequest)
+    root = Path(request.root)
+    store = open_store(resolve_secrets(request.state), root=root)
+    io = open_io(request.io, storage=resolve_secrets(request.storage), root=root, env=request.env)
+    load(shell, StepSession(shell, request, store, io))
+
+
+def define(source: str, names: Collection[str]) -> None:
+    """Execute those imports, functions and classes of a view cell that asset cells below may use."""
+    shell = _shell()
+    code = shell.transform_cell(source)
+    tree = ast.parse(code)
+    tree.body = [node for node in tree.body if _defines(node, frozenset(names))]
+    exec(compile(tree, "<view cell>", "exec"), shell.user_global_ns)  # noqa: S102 - the notebook's own statements
+
+
+def end() -> None:
+    """Release the state store."""
+    set_session(_shell(), None)
+
+
+class StepSession:
+    """Executes the asset cells of a step as its plan says."""
+
+    in_step = True
+
+    def __init__(self, shell: InteractiveShell, request: StepRequest, store: StateStore, io: IORegistry) -> None:
+        """Work for one request; the store is closed with the session."""
+        self.shell = shell
+        self.request = request
+        self.store = store
+        hashes = FileHashes(Path(request.root), now_ns=clock.now_ns)
+        self.cells = AssetCells(shell, store, io, env=request.env, file_hash=hashes, run_id=request.run_id)
+        self._current = CurrentCell("", None)
+        self._specs = {spec.key: spec for spec in request.assets}
+        self._known = frozenset(request.known)
+
+    def before_cell(self, info: ExecutionInfo) -> None:
+        """Load the assets that a view cell is about to read."""
+        self._current = CurrentCell(info.raw_cell, info.cell_id)
+        if not info.raw_cell.lstrip().startswith("%%"):
+            self._load_read(info.raw_cell)
+
+    def after_cell(self, result: ExecutionResult) -> None:
+        """Nothing to do: the runner sees what a cell did."""
+
+    def admit(self, line: str, body: str) -> AssetCell | None:
+        """Return the cell, unless the run is of stale assets only and these prove unchanged now."""
+        cell = self._cell(line, body)
+        if self.request.mode == "stale" and not self._reasons(cell):
+            keys = [spec.key for spec in cell.specs]
+            self.store.record_unchanged(self.request.env, keys, at=clock.now(), run_id=self.request.run_id)
+            print(f"{cell.name}: unchanged, not executed")  # noqa: T201 - the record says what happened
+            return None
+        return cell
+
+    def committed(self, cell: AssetCell, materializations: tuple[Materialization, ...]) -> None:
+        """Nothing to say: the record shows the cell's own output."""
+
+    def close(self) -> None:
+        """Close the state store."""
+        self.store.close()
+
+    def _cell(self, line: str, body: str) -> AssetCell:
+        names = parse_asset(line).names or _unnamed(body, self.shell)
+        specs = tuple(self._specs[name] for name in names if name in self._specs)
+        if len(specs) != len(names) or not specs:
+            raise RefusedError(f"the plan of this run does not select {' '.join(names) or 'this cell'}")
+        index = specs[0].cell.index
+        binds = {name for cell in self.request.step.cells for name in cell.binds}
+        above = {name for cell in self.request.step.cells if cell.index < index for name in cell.binds}
+        source = self._current.source or f"%%asset {line}\n{body}"
+        return AssetCell(
+            specs=specs,
+            source=source,
+            body=body,
+            first_line=source.count("\n") - body.rstrip("\n").count("\n") + 1 if body in source else 2,
+            visible=above,
+            protected=binds | self._known,
+            defaults=self.request.parameter_defaults,
+            sources=self.request.sources,
+        )
+
+    def _reasons(self, cell: AssetCell) -> list[str]:
+        keys = {key for spec in cell.specs for key in (spec.key, *spec.inputs)}
+        states = self.store.states(self.request.env, keys)
+        files = self.cells.file_hashes(cell.specs)
+        reasons: list[str] = []
+        for spec in cell.specs:
+            parameters = self.cells.effective_parameters(spec.parameters, cell.defaults)
+            reasons += out_of_date(spec, states, files=files, parameters=parameters, now=clock.now())
+        return reasons
+
+    def _load_read(self, source: str) -> None:
+        facts = analyze(source, transform=self.shell.transform_cell)
+        for name in dict.fromkeys(read.name for read in facts.reads):
+            if name in self._known and name not in self.cells.names:
+                self.cells.names.bind(name, self.cells.values.load_current(name)[1])
+
+
+def _unnamed(body: str, shell: InteractiveShell) -> tuple[str, ...]:
+    last = analyze(body, transform=shell.transform_cell).last_assigned
+    return (last,) if last else ()
+
+
+def _defines(node: ast.stmt, names: frozenset[str]) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return any((alias.asname or alias.name.partition(".")[0]) in names or alias.name == "*" for alias in node.names)
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name in names
+
+
+def _shell() -> InteractiveShell:
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call]  # IPython does not annotate it
+    if shell is None:
+        raise ExecutionError("a step needs an IPython kernel")
+    return shell
+
+
