@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import msgspec
 import xxhash
@@ -30,9 +31,14 @@ def read_cache(path: Path, kind: type[Content]) -> Content | None:
         return None
 
 
+def encode(content: object) -> bytes:
+    """Return content as `read_cache` understands it; read-only mappings are written as plain ones."""
+    return msgspec.msgpack.encode(content, enc_hook=_plain)
+
+
 def write_cache(path: Path, content: object) -> bool:
     """Replace a cache file, all or nothing; return False if the folder can't be written (then work goes on without)."""
-    data = msgspec.msgpack.encode(content)
+    data = encode(content)
     # without fsync: after a crash the checksum tells what is left of it
     draft = path.with_name(f"{path.name}.{new_id()}.tmp")
     try:
@@ -45,3 +51,9 @@ def write_cache(path: Path, content: object) -> bool:
             draft.unlink()
         return False
     return True
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, MappingProxyType):
+        return dict(value)
+    raise NotImplementedError(f"{type(value).__name__} can't be kept in a cache")

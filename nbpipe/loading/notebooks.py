@@ -60,7 +60,7 @@ def read_notebook(path: Path, root: Path) -> NotebookRead:
     try:
         data = path.read_bytes()
     except OSError as error:
-        return _failed(relative, "unreadable", f"can't be read: {error.strerror or error}")
+        return unreadable_notebook(relative, error)
     return decode_notebook(data, relative)
 
 
@@ -91,6 +91,11 @@ def decode_notebook(data: bytes, path: str) -> NotebookRead:
     if notebook.cells is None:
         return _failed(path, "not-a-notebook", "is JSON but not a notebook: it has no list of cells")
     return NotebookRead(text=_hashed(_text(notebook, path)))
+
+
+def unreadable_notebook(path: str, error: OSError) -> NotebookRead:
+    """Return a notebook without cells that says why it can't be read."""
+    return _failed(path, "unreadable", f"can't be read: {error.strerror or error}")
 
 
 class _UpgradeError(Exception):

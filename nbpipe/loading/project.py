@@ -1,0 +1,92 @@
+"""A project as it is saved: its configuration and all its definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+from nbpipe.clock import now_ns
+from nbpipe.core.definitions import Definitions
+from nbpipe.core.notebooks import NotebookFacts
+from nbpipe.loading.config import DEFAULT_ENVIRONMENT, Config, load_config
+from nbpipe.loading.files import FileHashes
+from nbpipe.loading.index import Index
+from nbpipe.loading.locations import locate
+from nbpipe.loading.remembered import Entry
+from nbpipe.loading.resolving import Material, resolve_again
+from nbpipe.loading.roots import find_root
+from nbpipe.loading.scan import scan
+
+
+@dataclass(frozen=True)
+class LoadedProject:
+    """A project as it was saved when it was loaded."""
+
+    root: Path
+    """Absolute, without links."""
+    config: Config
+    definitions: Definitions
+    locations: Mapping[str, str]
+    """Location of each notebook."""
+    file_hash: FileHashes = field(repr=False)
+    """Tells what is in a file now: by its path relative to the root, or `glob:PATTERN`; empty if it is missing."""
+    _index: Index = field(repr=False)
+    _entries: Mapping[str, Entry] = field(repr=False)
+
+    @property
+    def env(self) -> str:
+        """Name of the environment that was chosen."""
+        return self.config.env
+
+    @cached_property
+    def facts(self) -> Mapping[str, NotebookFacts]:
+        """What the notebooks say, by path; decoded when first asked for."""
+        remembered = self._index.notebooks
+        return MappingProxyType({path: remembered.facts(path, entry) for path, entry in self._entries.items()})
+
+    def outside_names(self, notebook: str) -> frozenset[str]:
+        """Return the names that `notebook` may read without binding them: the assets of all other notebooks."""
+        return frozenset(key for key, asset in self.definitions.assets.items() if asset.cell.notebook != notebook)
+
+    def reload(self) -> LoadedProject:
+        """Return the project as it is saved now: this very object if nothing has changed.
+
+        Raises:
+            ConfigError: the configuration has become unreadable.
+        """
+        loaded = _load(self.root, load_config(self.root, self.env), self._index, self)
+        return self if loaded.definitions is self.definitions and loaded.config == self.config else loaded
+
+
+def load_project(start: Path, *, env: str = DEFAULT_ENVIRONMENT) -> LoadedProject:
+    """Load the project that the folder or notebook `start` belongs to, for one environment.
+
+    No code of the project is executed. What is wrong with notebooks is in the definitions' diagnostics.
+
+    Raises:
+        ConfigError: the configuration can't be read.
+    """
+    root = find_root(start)
+    return _load(root, load_config(root, env), Index(root, now_ns=now_ns), None)
+
+
+def _load(root: Path, config: Config, index: Index, previous: LoadedProject | None) -> LoadedProject:
+    walk = scan(root, configured=config.file is not None)
+    locations = locate(config.locations, walk.notebooks)
+    entries = {path: index.notebooks.refresh(path, walk.notebooks[path]) for path in locations}
+    index.notebooks.keep_only(walk.notebooks)
+    resolve_again(Material(root, config, walk, locations, entries), index)
+    if entries:  # looking at a folder without notebooks leaves no trace in it
+        index.save()
+    return LoadedProject(
+        root=root,
+        config=config,
+        definitions=index.definitions(),
+        locations=MappingProxyType(locations),
+        file_hash=previous.file_hash if previous else FileHashes(root, now_ns=now_ns),
+        _index=index,
+        _entries=entries,
+    )

@@ -1,0 +1,103 @@
+"""From facts to definitions, resolved again only if something that they follow from has changed."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import xxhash
+
+from nbpipe.core.definitions import Definitions, Diagnostic
+from nbpipe.core.fingerprints import combine
+from nbpipe.core.resolution import resolve
+from nbpipe.loading.cache import encode
+from nbpipe.loading.config import Config
+from nbpipe.loading.files import FileFinder, file_exists
+from nbpipe.loading.index import Index, Resolved
+from nbpipe.loading.modules import ProjectModules
+from nbpipe.loading.remembered import Entry
+from nbpipe.loading.scan import Walk
+
+
+class Material(NamedTuple):
+    """What definitions are made from."""
+
+    root: Path
+    config: Config
+    walk: Walk
+    locations: Mapping[str, str]
+    """Location of each notebook that belongs to the project."""
+    entries: Mapping[str, Entry]
+    """What is known of each of these notebooks."""
+
+
+def resolve_again(material: Material, index: Index) -> None:
+    """Bring the definitions of the index up to date."""
+    for module in tuple(index.modules.entries):
+        index.modules.look_up(module)
+    kept = index.resolved
+    if kept is not None and kept.key == _key(material, index) and _answers_hold(material, kept):
+        return
+    finder = FileFinder(material.root, material.walk)
+    modules = ProjectModules(finder, index.modules)
+    definitions = _with_reading(
+        resolve(
+            {path: index.notebooks.facts(path) for path in material.entries},
+            resources=(),
+            find_file=finder.find,
+            modules=modules,
+            locations=material.locations,
+        ),
+        material,
+    )
+    index.modules.keep_only(modules.used)
+    index.resolved = Resolved(
+        _key(material, index),  # with the modules that are used now
+        tuple(path for path, found in finder.answers.items() if found),
+        _by_folder(path for path, found in finder.answers.items() if not found),
+        encode(definitions),
+    )
+
+
+def _key(material: Material, index: Index) -> str:
+    digest = xxhash.xxh3_128()
+    digest.update(encode((material.locations, material.config.locations, material.walk.diagnostics)))
+    for path, entry in sorted(material.entries.items()):
+        digest.update(encode((path, entry.content, entry.diagnostics)))
+    for path, entry in sorted(index.modules.entries.items()):
+        digest.update(encode((path, entry.content)))
+    return digest.hexdigest()
+
+
+def _answers_hold(material: Material, kept: Resolved) -> bool:
+    """Tell whether all files that were there still are, and none has appeared that was looked for."""
+    walk = material.walk
+    if not all(file_exists(material.root, walk, path) for path in kept.present):
+        return False
+    for folder, paths in kept.absent.items():
+        if folder in walk.folders:
+            if not walk.files.isdisjoint(paths):
+                return False
+        elif any(file_exists(material.root, walk, path) for path in paths):
+            return False
+    return True
+
+
+def _by_folder(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    folders: dict[str, list[str]] = {}
+    for path in paths:
+        folders.setdefault(posixpath.dirname(path), []).append(path)
+    return {folder: tuple(found) for folder, found in folders.items()}
+
+
+def _with_reading(definitions: Definitions, material: Material) -> Definitions:
+    """Add what was found wrong while the notebooks were looked for and read."""
+    found: tuple[Diagnostic, ...] = material.walk.diagnostics
+    found += tuple(each for _, entry in sorted(material.entries.items()) for each in entry.diagnostics)
+    if not found:
+        return definitions
+    version = combine([("definitions", definitions.hash), *((str(n), repr(each)) for n, each in enumerate(found))])
+    return msgspec.structs.replace(definitions, diagnostics=(*found, *definitions.diagnostics), hash=version)
