@@ -49,7 +49,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """Free names whose object it visibly changes: `x.append(1)`, `x[0] = 1`, `x.a = 1`, `x += 1`."""
     imports: tuple[Import, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
-    """`(name, attribute)` for each `name.attribute` read of a free name."""
+    """`(name, attribute)` for each `name.attribute` read of a free name, or of a module that it imports itself."""
     dynamic: tuple[str, ...] = ()
     """Free names used other than by `name.attribute` (a module handed on as a value)."""
     strings: tuple[str, ...] = ()

@@ -1,0 +1,152 @@
+"""Hashes of code: equal for code that means the same, on every supported Python.
+
+The hash of a syntax tree covers what the compiler would see: no positions, comments, formatting, quoting or
+redundant parentheses. Docstrings count, because code can read them. Fields that are absent or empty leave no
+trace, so fields that a later Python adds don't change the hash of code that has no use for them.
+
+Hashes are written `ALGORITHM:hex`. A change of anything in this module that changes a hash raises `ALGORITHM`.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import xxhash
+
+ALGORITHM = 1
+
+# `ctx` follows from the place, `kind` is the `u` of u"..."; the others are for type checkers
+_IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+
+_plans: dict[type, tuple[str, tuple[tuple[str, str], ...]]] = {}
+
+
+def fingerprint(node: ast.AST) -> str:
+    """Return the hash of a syntax tree, whatever its depth."""
+    if isinstance(node, ast.Module):
+        return fingerprint_sequence(fingerprint(statement) for statement in node.body)
+    parts: list[str] = []
+    emit = parts.append
+    stack: list[Any] = [node]
+    pop, push = stack.pop, stack.append
+    while stack:
+        item = pop()
+        kind = item.__class__
+        if kind is str:  # a piece of the text that is already written
+            emit(item)
+        elif kind is ast.Name:
+            emit(f"(Name {len(item.id)}:{item.id})")
+        elif kind is ast.Constant:
+            emit(f"(Constant {_atom(item.value)})")
+        elif kind is ast.JoinedStr:
+            push(")")
+            stack.extend(_merged(item.values)[::-1])
+            emit("(JoinedStr")
+        elif isinstance(item, ast.AST):
+            _expand(item, emit, stack)
+        else:
+            emit(_atom(item))
+    return _digest("".join(parts))
+
+
+def fingerprint_sequence(fingerprints: Iterable[str]) -> str:
+    """Return the hash of statements that follow each other, from their own hashes."""
+    return _digest("\n".join(fingerprints))
+
+
+def fingerprint_source(source: str) -> str:
+    """Return the hash of a module's source; of its text, if it isn't valid Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return text_hash(source)
+    return fingerprint(tree)
+
+
+def combine(components: Iterable[tuple[str, str]]) -> str:
+    """Return one code version for `(component, hash)` pairs, in whatever order they come."""
+    return _digest("".join(f"{len(name)}:{name}{len(value)}:{value}" for name, value in sorted(components)))
+
+
+def text_hash(text: str) -> str:
+    """Return the hash of an exact text."""
+    return _digest("text:" + text)
+
+
+def _digest(text: str) -> str:
+    return f"{ALGORITHM}:{xxhash.xxh3_128_hexdigest(text.encode('utf-8', 'surrogatepass'))}"
+
+
+def _expand(node: ast.AST, emit: Any, stack: list[Any]) -> None:
+    """Write the head of a node, and lay its fields on the stack so that the first comes off first."""
+    kind = node.__class__
+    head, fields = _plans.get(kind) or _plan(kind)
+    emit(head)
+    todo: list[Any] = []
+    for name, label in fields:
+        value = getattr(node, name, None)
+        if value is None or value == []:
+            continue
+        if value.__class__ is list:
+            todo.append(label + "[")
+            # a list of names holds strings, which would be taken for written text
+            todo.extend(_atom(entry) if entry.__class__ is str else entry for entry in value)
+            todo.append("]")
+        elif value.__class__ is str:
+            todo.append(label + _atom(value))
+        elif value.__class__ is ast.JoinedStr and name == "format_spec" and not _merged(value.values):
+            continue  # f"{x:}" is f"{x}"
+        else:
+            todo.append(label)
+            todo.append(value)
+    todo.append(")")
+    stack.extend(todo[::-1])
+
+
+def _plan(kind: type[ast.AST]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return how a kind of node is written; by sorted names, since Pythons order their fields differently."""
+    names = sorted(set(kind._fields) - _IGNORED)
+    plan = (f"({kind.__name__}", tuple((name, f" {name}=") for name in names))
+    _plans[kind] = plan
+    return plan
+
+
+def _merged(values: list[ast.expr]) -> list[Any]:
+    """Return the parts of an f-string with neighbouring texts joined: Pythons cut them differently."""
+    merged: list[Any] = []
+    text = ""
+    for value in values:
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            text += value.value
+            continue
+        if text:
+            merged.append(f" text={_atom(text)}")
+            text = ""
+        merged.append(value)
+    if text:
+        merged.append(f" text={_atom(text)}")
+    return merged
+
+
+def _atom(value: object) -> str:
+    """Write a constant so that no two different ones are written alike.
+
+    Types are told apart (1, 1.0 and True are equal, but not the same code). `repr` is used only where all
+    Pythons agree: its output for text depends on their Unicode tables, and long integers have a limit.
+    """
+    if isinstance(value, str):
+        return f"{len(value)}:{value}"
+    if value is None or value is True or value is False or value is Ellipsis:
+        return repr(value)
+    if isinstance(value, int):
+        return f"int {value:x}"
+    if isinstance(value, bytes):
+        return f"bytes {value.hex()}"
+    if isinstance(value, complex):
+        return f"complex {value.real!r} {value.imag!r}"
+    return f"{type(value).__name__} {value!r}"
