@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -25,7 +26,7 @@ def find_root(start: Path) -> Path:
     Raises:
         ConfigError: a `pyproject.toml` on the way that seems to configure nbpipe is not TOML.
     """
-    folder = start.resolve()
+    folder = Path(os.path.realpath(start))
     if not folder.is_dir():
         folder = folder.parent
     for candidate in (folder, *folder.parents):

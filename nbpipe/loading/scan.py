@@ -67,7 +67,7 @@ class _Walker:
 
     def walk(self, start: str, *, descend: bool = True) -> None:
         """Walk breadth first: where the walk stops early, what is near the root has been found."""
-        waiting = deque([(start, (self._root / start).resolve())])
+        waiting = deque([(start, Path(os.path.realpath(self._root / start)))])
         while waiting and not self._full:
             folder, real = waiting.popleft()
             entries = self._list(folder)
@@ -83,7 +83,7 @@ class _Walker:
         while self._links and not self._full:
             links, self._links = sorted(self._links), []
             for link in links:
-                target = (self._root / link).resolve()
+                target = Path(os.path.realpath(self._root / link))  # Path.resolve raises on a circle
                 inside = target.is_relative_to(self._root)
                 if inside and target.is_dir() and target not in self._real:
                     self.walk(link)
@@ -131,7 +131,7 @@ class _Walker:
         for entry in entries:
             path = _join(folder, entry.name)
             is_link = entry.is_symlink()
-            if entry.is_file():
+            if _is_file(entry):
                 files.append(path)
                 if path.endswith(".ipynb") and not entry.name.startswith("."):
                     self._see_notebook(entry, path, is_link=is_link)
@@ -182,6 +182,13 @@ class _Walker:
 
 def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _is_text(path: str) -> bool:
