@@ -1,0 +1,1 @@
+"""I/O managers: write values by their type, read them back exactly."""

@@ -1,0 +1,1 @@
+"""Formats: how each family of values is kept in a file, exactly."""
