@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
 from nbpipe.clock import now_ns
-from nbpipe.core.definitions import Definitions
+from nbpipe.core.definitions import CellRef, Definitions
 from nbpipe.core.notebooks import NotebookFacts
+from nbpipe.core.resolution import OutsideNames, Project, resolve_notebook
 from nbpipe.loading.config import DEFAULT_ENVIRONMENT, Config, load_config
-from nbpipe.loading.files import FileHashes
+from nbpipe.loading.files import FileFinder, FileHashes
 from nbpipe.loading.index import Index
-from nbpipe.loading.locations import locate
+from nbpipe.loading.locations import DEFAULT_LOCATION, locate
+from nbpipe.loading.modules import ProjectModules
 from nbpipe.loading.remembered import Entry
 from nbpipe.loading.resolving import Material, resolve_again
 from nbpipe.loading.roots import find_root
-from nbpipe.loading.scan import scan
+from nbpipe.loading.scan import UNKNOWN, scan
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,36 @@ class LoadedProject:
         remembered = self._index.notebooks
         return MappingProxyType({path: remembered.facts(path, entry) for path, entry in self._entries.items()})
 
-    def outside_names(self, notebook: str) -> frozenset[str]:
-        """Return the names that `notebook` may read without binding them: the assets of all other notebooks."""
-        return frozenset(key for key, asset in self.definitions.assets.items() if asset.cell.notebook != notebook)
+    def surroundings(self, notebook: str) -> Project:
+        """Return what the cells of `notebook` can be resolved against, be they saved or those of a live kernel.
+
+        Assets of other notebooks are those that were saved when the project was loaded; files and modules are
+        looked up anew.
+        """
+        finder = FileFinder(self.root, UNKNOWN)
+        return Project(
+            outside=self._outside,
+            find_file=finder.find,
+            modules=ProjectModules(finder, self._index.modules),
+            location=self.locations.get(notebook, DEFAULT_LOCATION),
+        )
+
+    def sources(self, notebooks: Iterable[str]) -> dict[str, str]:
+        """Return the source text of each code component that assets of these notebooks reach, by its hash."""
+        found: dict[str, str] = {}
+        for notebook in sorted(set(notebooks) & self._entries.keys()):
+            facts = self._index.notebooks.facts(notebook, self._entries[notebook])
+            found.update(resolve_notebook(facts, self.surroundings(notebook), sources=True).sources)
+        return found
+
+    @cached_property
+    def _outside(self) -> OutsideNames:
+        places: dict[str, list[CellRef]] = {}
+        for notebook in self.definitions.notebooks.values():
+            for cell in notebook.cells:
+                for asset in cell.assets:
+                    places.setdefault(asset, []).append(cell.ref)
+        return OutsideNames(assets=places)
 
     def reload(self) -> LoadedProject:
         """Return the project as it is saved now: this very object if nothing has changed.

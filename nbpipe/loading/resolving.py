@@ -12,6 +12,7 @@ import xxhash
 
 from nbpipe.core.definitions import Definitions, Diagnostic
 from nbpipe.core.fingerprints import combine
+from nbpipe.core.notebooks import NotebookFacts
 from nbpipe.core.resolution import resolve
 from nbpipe.loading.cache import encode
 from nbpipe.loading.config import Config
@@ -45,7 +46,7 @@ def resolve_again(material: Material, index: Index) -> None:
     modules = ProjectModules(finder, index.modules)
     definitions = _with_reading(
         resolve(
-            {path: index.notebooks.facts(path) for path in material.entries},
+            {path: _facts(path, material, index) for path in material.entries},
             resources=(),
             find_file=finder.find,
             modules=modules,
@@ -60,6 +61,14 @@ def resolve_again(material: Material, index: Index) -> None:
         _by_folder(path for path, found in finder.answers.items() if not found),
         encode(definitions),
     )
+
+
+def _facts(path: str, material: Material, index: Index) -> NotebookFacts:
+    facts = index.notebooks.facts(path)
+    location = material.config.locations.get(material.locations[path])
+    if location is None or location.kernel is None:
+        return facts
+    return msgspec.structs.replace(facts, kernel=location.kernel)
 
 
 def _key(material: Material, index: Index) -> str:

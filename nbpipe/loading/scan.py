@@ -38,6 +38,10 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
+#: A walk that has been nowhere: every file is looked up.
+UNKNOWN = Walk(notebooks={}, files=frozenset(), folders=frozenset(), skipped=frozenset({""}))
+
+
 def scan(root: Path, *, configured: bool, limit: int = UNCONFIGURED_LIMIT) -> Walk:
     """Walk the project at `root` (a path without links).
 
