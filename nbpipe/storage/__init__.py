@@ -1,0 +1,1 @@
+"""The state store: what is current, what happened, and what runs."""

@@ -1,0 +1,129 @@
+"""All that differs between the databases in the text of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect as CompilerDialect
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql import ClauseElement
+
+
+class Compiled(NamedTuple):
+    """SQL text with named parameters, and the values of those that are always the same."""
+
+    sql: str
+    constants: dict[str, Any]
+
+
+class Dialect:
+    """Turns statements of SQLAlchemy into text for one database, each only once.
+
+    Texts go straight to the driver: what SQLAlchemy does per execution would cost more than a whole commit.
+    Hence tables have plain columns only (numbers, text, bytes), whose values need no conversion.
+    """
+
+    name: str
+
+    def __init__(self, compiler: CompilerDialect) -> None:
+        self._compiler = compiler
+        self._compiled: dict[Statement, Compiled] = {}
+
+    def compiled(self, statement: Statement) -> Compiled:
+        """Return the text of a statement."""
+        found = self._compiled.get(statement)
+        if found is None:
+            compiled = statement(self).compile(dialect=self._compiler)
+            constants = {name: value for name, value in compiled.params.items() if value is not None}
+            found = self._compiled[statement] = Compiled(str(compiled), constants)
+        return found
+
+    def create(self, table: sa.Table) -> list[str]:
+        """Return the statements that create a table and its indexes."""
+        statements = [str(CreateTable(table).compile(dialect=self._compiler))]
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            condition = f" WHERE {index.info['where']}" if "where" in index.info else ""
+            statements.append(str(CreateIndex(index).compile(dialect=self._compiler)) + condition)
+        return statements
+
+    def insert(self, table: sa.Table) -> Any:
+        """Return an INSERT of the named parameters that knows `on_conflict_do_update` and `..._nothing`."""
+        raise NotImplementedError
+
+    def listed(self, name: str) -> Any:
+        """Return a subquery of the texts in a parameter that holds a JSON list."""
+        raise NotImplementedError
+
+    def tables(self) -> sa.Select[Any]:
+        """Return a query of the names of all tables in the database."""
+        raise NotImplementedError
+
+
+#: A statement is a function, so that it is built only when it is first used.
+Statement = Callable[[Dialect], ClauseElement]
+
+
+class SQLiteDialect(Dialect):
+    """SQLite 3.35 or newer."""
+
+    name = "sqlite"
+
+    def __init__(self) -> None:
+        super().__init__(sqlite.dialect(paramstyle="named"))
+
+    def insert(self, table: sa.Table) -> Any:
+        """See `Dialect`."""
+        return sqlite.insert(table)
+
+    def listed(self, name: str) -> Any:
+        """See `Dialect`."""
+        return sa.select(sa.func.json_each(sa.bindparam(name, type_=sa.Text)).table_valued("value").c.value)
+
+    def tables(self) -> sa.Select[Any]:
+        """See `Dialect`."""
+        master = sa.table("sqlite_master", sa.column("name"), sa.column("type"))
+        return sa.select(master.c.name).where(master.c.type == "table")
+
+
+class PostgreSQLDialect(Dialect):
+    """PostgreSQL by psycopg 3."""
+
+    name = "postgresql"
+
+    def __init__(self) -> None:
+        from sqlalchemy.dialects import postgresql
+        from sqlalchemy.dialects.postgresql import psycopg
+
+        self._insert = postgresql.insert
+        compiler: type[Any] = psycopg.dialect
+        super().__init__(compiler())
+
+    def insert(self, table: sa.Table) -> Any:
+        """See `Dialect`."""
+        return self._insert(table)
+
+    def listed(self, name: str) -> Any:
+        """See `Dialect`."""
+        content = sa.cast(sa.bindparam(name, type_=sa.Text), sa.JSON)
+        return sa.select(sa.func.json_array_elements_text(content).column_valued("value"))
+
+    def tables(self) -> sa.Select[Any]:
+        """See `Dialect`."""
+        tables = sa.table("pg_tables", sa.column("tablename"), sa.column("schemaname"))
+        return sa.select(tables.c.tablename).where(tables.c.schemaname == sa.func.current_schema())
+
+
+@cache
+def sqlite_dialect() -> SQLiteDialect:
+    """Return the one dialect of SQLite, with all texts compiled so far."""
+    return SQLiteDialect()
+
+
+@cache
+def postgresql_dialect() -> PostgreSQLDialect:
+    """Return the one dialect of PostgreSQL, with all texts compiled so far."""
+    return PostgreSQLDialect()

@@ -1,0 +1,51 @@
+"""What the end of a run means for what it had not finished, and what events are called."""
+
+from __future__ import annotations
+
+from nbpipe.core.records import Outcome, RunStatus, StepStatus
+
+NOT_STARTED = "the run ended before this was started"
+
+#: How a run's end ends its steps: by the run's status, then by the step's.
+END_OF_STEPS: dict[str, dict[StepStatus, StepStatus]] = {
+    "success": {"running": "success", "queued": "skipped"},
+    "failure": {"running": "failure", "queued": "skipped"},
+    "canceled": {"running": "canceled", "queued": "canceled"},
+}
+#: The same for assets.
+END_OF_ASSETS: dict[str, dict[Outcome, Outcome]] = {
+    "success": {"running": "skipped", "queued": "skipped"},
+    "failure": {"running": "failed", "queued": "skipped"},
+    "canceled": {"running": "canceled", "queued": "canceled"},
+}
+
+RUN_EVENTS: dict[RunStatus, str] = {
+    "queued": "run_queued",
+    "starting": "run_claimed",
+    "running": "run_started",
+    "success": "run_succeeded",
+    "failure": "run_failed",
+    "canceled": "run_canceled",
+}
+STEP_EVENTS: dict[StepStatus, str] = {
+    "queued": "step_queued",
+    "running": "step_started",
+    "success": "step_succeeded",
+    "failure": "step_failed",
+    "canceled": "step_canceled",
+    "skipped": "step_skipped",
+}
+ASSET_EVENTS: dict[Outcome, str] = {
+    "queued": "asset_queued",
+    "running": "asset_started",
+    "success": "asset_succeeded",
+    "unchanged": "asset_unchanged",
+    "failed": "asset_failed",
+    "skipped": "asset_skipped",
+    "canceled": "asset_canceled",
+}
+
+
+def left_behind(old: str, error: str | None) -> str | None:
+    """Return the error of a step or asset that was `old` when its run ended with `error`."""
+    return error if old == "running" else NOT_STARTED

@@ -1,0 +1,309 @@
+"""SQL about runs, workers and events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as given
+
+from nbpipe.storage.dialects import Dialect
+from nbpipe.storage.schema import (
+    ACTIVE_ASSETS,
+    ACTIVE_RUNS,
+    assets,
+    events,
+    literal,
+    plans,
+    run_assets,
+    runs,
+    steps,
+    workers,
+)
+
+Query = Any
+
+#: Columns from which `rows.run` makes a record.
+RUN = tuple(column for column in runs.c if column.name != "created_event")
+
+
+def add_event(dialect: Dialect) -> Query:
+    """One entry of the history."""
+    names = ("at", "env", "kind", "asset_id", "partition", "run_id", "data")
+    return dialect.insert(events).values({name: given(name) for name in names}).returning(events.c.id)
+
+
+def add_events(dialect: Dialect) -> Query:
+    """Entries of the history whose numbers nobody asks for."""
+    names = ("at", "env", "kind", "asset_id", "partition", "run_id", "data")
+    return dialect.insert(events).values({name: given(name) for name in names})
+
+
+def last_event(_: Dialect) -> Query:
+    """The number of the newest event."""
+    return sa.select(sa.func.coalesce(sa.func.max(events.c.id), 0))
+
+
+def select_events(_: Dialect) -> Query:
+    """Events, oldest first."""
+    return (
+        sa.select(
+            events.c.id,
+            events.c.at,
+            events.c.env,
+            events.c.kind,
+            assets.c.name,
+            events.c.partition,
+            events.c.run_id,
+            events.c.data,
+        )
+        .select_from(events)
+        .outerjoin(assets, assets.c.id == events.c.asset_id)
+        .where(events.c.id > given("after"), _if_given("env", events.c.env))
+        .order_by(events.c.id)
+        .limit(given("limit", type_=sa.Integer))
+    )
+
+
+def select_run_events(dialect: Dialect) -> Query:
+    """Events of a run, oldest first."""
+    return select_events(dialect).where(events.c.run_id == given("run"), _if_given("asset", assets.c.name))
+
+
+def select_asset_events(dialect: Dialect) -> Query:
+    """Events of an asset, oldest first."""
+    named = sa.select(assets.c.id).where(assets.c.name == given("asset")).scalar_subquery()
+    return select_events(dialect).where(events.c.asset_id.in_(named))
+
+
+def add_run(dialect: Dialect) -> Query:
+    """A new run."""
+    return dialect.insert(runs).values({column.name: given(column.name) for column in runs.c})
+
+
+def add_plan(dialect: Dialect) -> Query:
+    """The plan of a run."""
+    return dialect.insert(plans).values(run_id=given("run"), content=given("content"))
+
+
+def select_plan(_: Dialect) -> Query:
+    """The plan of a run."""
+    return sa.select(plans.c.content).where(plans.c.run_id == given("run"))
+
+
+def add_step(dialect: Dialect) -> Query:
+    """A step of a run."""
+    return dialect.insert(steps).values({column.name: given(column.name) for column in steps.c})
+
+
+def add_run_asset(dialect: Dialect) -> Query:
+    """A place of an asset in a run."""
+    return dialect.insert(run_assets).values({column.name: given(column.name) for column in run_assets.c})
+
+
+def select_run(_: Dialect) -> Query:
+    """One run."""
+    return sa.select(*RUN).where(runs.c.id == given("run"))
+
+
+def find_runs(_: Dialect) -> Query:
+    """Identifiers that begin so."""
+    prefix = given("prefix", type_=sa.Text)
+    return (
+        sa.select(runs.c.id)
+        .where(sa.func.substr(runs.c.id, 1, sa.func.length(prefix)) == prefix)
+        .order_by(runs.c.id)
+        .limit(given("limit", type_=sa.Integer))
+    )
+
+
+def select_status(_: Dialect) -> Query:
+    """Status and environment of a run."""
+    return sa.select(runs.c.status, runs.c.env).where(runs.c.id == given("run"))
+
+
+def select_runs(dialect: Dialect) -> Query:
+    """Runs, newest first; `statuses` and `env` may be NULL."""
+    wanted = given("statuses", type_=sa.Text)
+    return _newest_runs().where(
+        sa.or_(wanted.is_(None), runs.c.status.in_(dialect.listed("statuses"))), _if_given("env", runs.c.env)
+    )
+
+
+def select_active_runs(dialect: Dialect) -> Query:
+    """The same for statuses that are all active."""
+    return select_runs(dialect).where(literal(ACTIVE_RUNS))
+
+
+def claim(_: Dialect) -> Query:
+    """Take a queued run."""
+    return (
+        sa.update(runs)
+        .where(runs.c.id == given("run"), runs.c.status == "queued")
+        .values(status="starting", worker=given("identity"))
+    )
+
+
+def set_status(_: Dialect) -> Query:
+    """Change the status of a run; moments that are set stay."""
+    return (
+        sa.update(runs)
+        .where(runs.c.id == given("run"))
+        .values(
+            status=given("new"),
+            started_at=sa.func.coalesce(runs.c.started_at, given("started", type_=sa.BigInteger)),
+            ended_at=given("ended", type_=sa.BigInteger),
+            error=sa.func.coalesce(given("message", type_=sa.Text), runs.c.error),
+        )
+    )
+
+
+def ask_to_cancel(_: Dialect) -> Query:
+    """Note that a run is to stop."""
+    return sa.update(runs).where(runs.c.id == given("run")).values(cancel_requested=1)
+
+
+def select_steps(_: Dialect) -> Query:
+    """The steps of a run."""
+    return sa.select(*steps.c).where(steps.c.run_id == given("run")).order_by(steps.c.position)
+
+
+def select_step_status(_: Dialect) -> Query:
+    """The status of a step."""
+    return sa.select(steps.c.status).where(steps.c.run_id == given("run"), steps.c.position == given("index"))
+
+
+def update_step(_: Dialect) -> Query:
+    """Change a step; what is given as NULL stays."""
+
+    def changed(column: sa.Column[Any], name: str) -> Any:
+        return sa.func.coalesce(given(name, type_=column.type), column)
+
+    return (
+        sa.update(steps)
+        .where(steps.c.run_id == given("run"), steps.c.position == given("index"))
+        .values(
+            status=given("new"),
+            started_at=sa.func.coalesce(steps.c.started_at, given("started", type_=sa.BigInteger)),
+            ended_at=changed(steps.c.ended_at, "ended"),
+            error=changed(steps.c.error, "message"),
+            executed=changed(steps.c.executed, "done"),
+            kernel=changed(steps.c.kernel, "identity"),
+            record_hash=changed(steps.c.record_hash, "hash"),
+        )
+    )
+
+
+def end_steps(_: Dialect) -> Query:
+    """End the steps of a run that have one status."""
+    return (
+        sa.update(steps)
+        .where(steps.c.run_id == given("run"), steps.c.status == given("old"))
+        .values(
+            status=given("new"),
+            ended_at=given("at", type_=sa.BigInteger),
+            error=sa.func.coalesce(steps.c.error, given("message", type_=sa.Text)),
+        )
+    )
+
+
+def select_run_assets(_: Dialect) -> Query:
+    """The assets of a run in the order of its plan."""
+    return (
+        sa.select(
+            assets.c.name,
+            run_assets.c.partition,
+            run_assets.c.step,
+            run_assets.c.outcome,
+            run_assets.c.version,
+            run_assets.c.error,
+        )
+        .join_from(run_assets, assets, assets.c.id == run_assets.c.asset_id)
+        .where(run_assets.c.run_id == given("run"))
+        .order_by(run_assets.c.position)
+    )
+
+
+def select_outcomes(dialect: Dialect) -> Query:
+    """Places in a run of the assets in a list."""
+    return (
+        sa.select(run_assets.c.asset_id, run_assets.c.partition, run_assets.c.outcome)
+        .join_from(run_assets, assets, assets.c.id == run_assets.c.asset_id)
+        .where(run_assets.c.run_id == given("run"), assets.c.name.in_(dialect.listed("names")))
+        .order_by(run_assets.c.position)
+    )
+
+
+def select_running_assets(_: Dialect) -> Query:
+    """Assets of a run that are being executed."""
+    return (
+        sa.select(run_assets.c.asset_id, run_assets.c.partition)
+        .where(run_assets.c.run_id == given("run"), run_assets.c.outcome == "running", literal(ACTIVE_ASSETS))
+        .order_by(run_assets.c.position)
+    )
+
+
+def set_outcome(_: Dialect) -> Query:
+    """What became of an asset in a run."""
+    return (
+        sa.update(run_assets)
+        .where(
+            run_assets.c.run_id == given("run"),
+            run_assets.c.asset_id == given("asset"),
+            run_assets.c.partition == given("part"),
+        )
+        .values(
+            outcome=given("new"),
+            version=sa.func.coalesce(given("number", type_=sa.Integer), run_assets.c.version),
+            error=given("message", type_=sa.Text),
+        )
+    )
+
+
+def end_outcomes(_: Dialect) -> Query:
+    """End the assets of a run that have one outcome."""
+    return (
+        sa.update(run_assets)
+        .where(run_assets.c.run_id == given("run"), run_assets.c.outcome == given("old"))
+        .values(outcome=given("new"), error=sa.func.coalesce(run_assets.c.error, given("message", type_=sa.Text)))
+    )
+
+
+def beat(dialect: Dialect) -> Query:
+    """One more sign of life."""
+    insert = dialect.insert(workers).values(id=given("id"), kind=given("kind"), identity=given("identity"), beats=1)
+    return insert.on_conflict_do_update(index_elements=["id"], set_={"beats": workers.c.beats + 1})
+
+
+def select_workers(_: Dialect) -> Query:
+    """All workers."""
+    return sa.select(workers.c.identity, workers.c.kind, workers.c.beats).order_by(workers.c.id)
+
+
+def forget_worker(_: Dialect) -> Query:
+    """Remove a worker."""
+    return sa.delete(workers).where(workers.c.id == given("worker"))
+
+
+def _if_given(name: str, column: Any) -> Any:
+    value = given(name, type_=sa.Text)
+    return sa.or_(value.is_(None), column == value)
+
+
+def _newest_runs() -> Any:
+    """Runs before `before`, which is a run's identifier or NULL, by the moment of their creation."""
+    before = given("before", type_=sa.Text)
+    last = runs.alias("last")
+    created = sa.select(last.c.created_at).where(last.c.id == before).scalar_subquery()
+    return (
+        sa.select(*RUN)
+        .where(
+            sa.or_(
+                before.is_(None),
+                runs.c.created_at < created,
+                sa.and_(runs.c.created_at == created, runs.c.id < before),
+            )
+        )
+        .order_by(runs.c.created_at.desc(), runs.c.id.desc())
+        .limit(given("limit", type_=sa.Integer))
+    )
