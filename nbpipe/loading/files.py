@@ -13,7 +13,7 @@ import xxhash
 
 from nbpipe.loading.cache import read_cache, write_cache
 from nbpipe.loading.roots import STATE_FOLDER
-from nbpipe.loading.scan import Walk
+from nbpipe.loading.scan import Walk, is_text
 from nbpipe.loading.stamps import Stamp
 
 #: What a pattern of files starts with in `AssetSpec.files`.
@@ -95,7 +95,7 @@ def file_exists(root: Path, walk: Walk, path: str) -> bool:
 def _may_be_path(literal: str) -> bool:
     if not literal or len(literal) > _LONGEST or literal.endswith(("/", " ")) or literal.startswith(" "):
         return False
-    return "://" not in literal and _NEVER.isdisjoint(literal)
+    return "://" not in literal and _NEVER.isdisjoint(literal) and is_text(literal)
 
 
 class _Remembered(msgspec.Struct, frozen=True, array_like=True):

@@ -166,7 +166,7 @@ class _Walker:
             self._report("unreadable", path, f"can't be read: {error.strerror or error}")
 
     def _add_notebook(self, path: str, status: os.stat_result) -> None:
-        if not _is_text(path):
+        if not is_text(path):
             shown = os.fsencode(path).decode("utf-8", "replace")
             self._report("unreadable-name", shown, "the name is not UTF-8: rename the file")
         elif self._limit is None or len(self._notebooks) < self._limit:
@@ -195,7 +195,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_text(path: str) -> bool:
+def is_text(path: str) -> bool:
     """Tell whether the name of a file is proper text (a name of other bytes is decoded to lone surrogates)."""
     try:
         path.encode()
