@@ -75,7 +75,8 @@ class AssetSpec(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     """File inputs relative to the root; a pattern starts with `glob:`. They need not exist."""
     code: tuple[tuple[str, str], ...] = ()
-    """`(component, hash)`, sorted; components: `body`, `options`, `helper:clean`, `constant:LIMIT`, `module:m.f`."""
+    """`(component, hash)`, sorted; components: `body`, `options`, `helper:clean`, `constant:LIMIT`, `import:pd`,
+    `module:m.f()`, `module:m.LIMIT`, `module:m` (as a whole)."""
     code_version: str = ""
     """Hash of `code`."""
 
@@ -93,7 +94,8 @@ class CellDef(msgspec.Struct, frozen=True, kw_only=True):
     """For a view cell: the assets that it shows, directly or through names of other view cells, sorted."""
     binds: tuple[str, ...] = ()
     """For a setup or parameters cell: the names it binds. For a view cell: the imports, functions and classes
-    that read no asset and therefore always run."""
+    that read no asset and therefore always run. `*` stands for names that the text does not show (a star import or
+    `%run` of something outside of the project)."""
 
 
 class ParameterDef(msgspec.Struct, frozen=True, kw_only=True):

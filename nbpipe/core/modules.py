@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from nbpipe.core.facts import CodeFacts, Import, Statement
-from nbpipe.core.fingerprints import combine
+from nbpipe.core.fingerprints import fingerprint_sequence, text_hash
 
 STAR = "*"
 
@@ -59,6 +59,7 @@ class Reached(msgspec.Struct, frozen=True):
     label: str
     hash: str
     source: str
+    """Its lines; empty for an import, which is known by its label."""
 
 
 class ModuleIndex:
@@ -76,6 +77,13 @@ class ModuleIndex:
         if module not in self._facts:
             self._facts[module] = self._source.facts(module, self._notebook)
         return self._facts[module]
+
+    def is_project(self, imported: Import) -> bool:
+        """Tell whether a notebook's import reaches a module of the project."""
+        if self.facts(imported.module) is not None:
+            return True
+        attribute = imported.attribute
+        return attribute not in (None, STAR) and self.facts(f"{imported.module}.{attribute}") is not None
 
     def script(self, target: str) -> ModuleFacts | None:
         """Return the file that `%run target` executes and know it by its name from now on."""
@@ -174,32 +182,38 @@ class ModuleIndex:
             return whole, self._all_imported(facts)
         own = [s for s in facts.code.statements if definition.name in s.binds or definition.name in s.mutates]
         if not any(definition.name in s.binds for s in own):
-            return self._through_star(definition, facts)
-        follow = {
-            read.name for statement in own for read in statement.reads if read.name in facts.code.binds
-        } - {definition.name}
-        onward = [Definition(definition.module, name) for name in sorted(follow)]
+            # If its text does not show where the name comes from, the whole module counts.
+            return None, (self._named(definition.name, facts) or Definition(definition.module, STAR),)
+        reads = {read.name for statement in own for read in statement.reads} - {definition.name}
+        onward = [self._named(name, facts) for name in sorted(reads)]
+        found = [target for target in onward if target is not None]
         for imported in _imports(own):
             if imported.name == definition.name:
                 attributes, dynamic = _uses(definition.name, facts.code.statements)
-                onward.extend(self.targets(imported, attributes, dynamic=dynamic, within=facts))
+                found.extend(self.targets(imported, attributes, dynamic=dynamic, within=facts))
         lasting = [statement for statement in own if statement.kind != "import"]
         if not lasting:
-            return None, tuple(onward)
+            return self._foreign(definition, own), tuple(found)
         callable_ = any(statement.kind in ("def", "class") for statement in lasting)
         label = f"module:{definition.module}.{definition.name}{'()' if callable_ else ''}"
-        return Reached(label, statements_hash(lasting), statements_source(lasting, facts.source)), tuple(onward)
+        return Reached(label, statements_hash(lasting), statements_source(lasting, facts.source)), tuple(found)
 
-    def _through_star(
-        self, definition: Definition, facts: ModuleFacts
-    ) -> tuple[Reached | None, tuple[Definition, ...]]:
+    def _foreign(self, definition: Definition, statements: Iterable[Statement]) -> Reached | None:
+        """Return the component of a name that a module imports from outside of the project."""
+        imports = [i for i in _imports(statements) if i.name == definition.name]
+        if not imports or any(self.is_project(imported) or imported.module.startswith(".") for imported in imports):
+            return None
+        return Reached(f"module:{definition.module}.{definition.name}", import_hash(imports), "")
+
+    def _named(self, name: str, facts: ModuleFacts) -> Definition | None:
+        """Return what a name means in a module; None if the project does not define it."""
+        if name in facts.code.binds:
+            return Definition(facts.name, name)
         for imported in _imports(facts.code.statements):
-            if imported.attribute == STAR:
-                target = self.facts(absolute(imported.module, facts))
-                if target is not None and definition.name in self.public_names(target):
-                    return None, (Definition(target.name, definition.name),)
-        # Its text does not show where the name comes from: the whole module counts.
-        return None, (Definition(definition.module, STAR),)
+            target = self.facts(absolute(imported.module, facts)) if imported.attribute == STAR else None
+            if target is not None and name in self.public_names(target):
+                return Definition(target.name, name)
+        return None
 
     def _all_imported(self, facts: ModuleFacts) -> tuple[Definition, ...]:
         found: list[Definition] = []
@@ -227,7 +241,12 @@ def statements_hash(statements: Collection[Statement]) -> str:
     """Return one hash of statements in their order; that of a single one is its fingerprint."""
     if len(statements) == 1:
         return next(iter(statements)).fingerprint
-    return combine((str(number), statement.fingerprint) for number, statement in enumerate(statements))
+    return fingerprint_sequence(statement.fingerprint for statement in statements)
+
+
+def import_hash(imports: Iterable[Import]) -> str:
+    """Return the hash of where names come from; the order in one statement and its neighbours don't matter."""
+    return text_hash("\n".join(f"{i.module}:{i.attribute or ''}" for i in imports))
 
 
 def statements_source(statements: Iterable[Statement], source: str) -> str:

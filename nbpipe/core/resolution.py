@@ -1,0 +1,331 @@
+"""From facts of notebooks to definitions: kinds of cells, resolved names, code versions, and what is wrong.
+
+`resolve_notebook` needs one notebook and the names outside of it, so that a live kernel can call it after each
+edit; `resolve` does it for a whole project and adds what only the whole shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from nbpipe.core.bodies import OutsideNames, ResolvedBody, Surroundings, declaring_line, resolve_body
+from nbpipe.core.cautions import warn_of_generators, warn_of_mutations
+from nbpipe.core.code_versions import CodeVersion, code_version
+from nbpipe.core.definitions import (
+    AssetOptions,
+    AssetSpec,
+    CellDef,
+    CellRef,
+    Definitions,
+    Diagnostic,
+    NotebookDef,
+)
+from nbpipe.core.duplicates import duplicate_assets
+from nbpipe.core.fingerprints import text_hash
+from nbpipe.core.keys import AMBIENT, check_name
+from nbpipe.core.kinds import classify, declares, skipped
+from nbpipe.core.modules import ModuleIndex, ModuleSource, NoModules
+from nbpipe.core.notebooks import CellFacts, NotebookFacts
+from nbpipe.core.reports import Reports, suggestion
+from nbpipe.errors import DeclarationError
+
+FindFile = Callable[[str, str], str | None]
+"""`(path of the notebook, string literal)` -> path of the existing file it names, relative to the root, or None."""
+
+DEFAULT_LOCATION = "default"
+
+_NO_SOURCES: Mapping[str, str] = MappingProxyType({})
+
+
+class ResolvedNotebook(msgspec.Struct, frozen=True, kw_only=True):
+    """One notebook, resolved."""
+
+    notebook: NotebookDef
+    assets: tuple[AssetSpec, ...] = ()
+    """In document order; those of broken cells too: a diagnostic keeps them from being run."""
+    diagnostics: tuple[Diagnostic, ...] = ()
+    sources: Mapping[str, str] = _NO_SOURCES
+    """Source text by hash of code component, if asked for."""
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """What notebooks are resolved against."""
+
+    outside: OutsideNames = OutsideNames()
+    find_file: FindFile | None = None
+    modules: ModuleSource = NoModules()
+    location: str = DEFAULT_LOCATION
+
+
+def resolve(
+    notebooks: Mapping[str, NotebookFacts],
+    *,
+    resources: Collection[str] = (),
+    find_file: FindFile | None = None,
+    modules: ModuleSource | None = None,
+    locations: Mapping[str, str] = MappingProxyType({}),
+) -> Definitions:
+    """Resolve all notebooks of a project; whatever is wrong becomes a diagnostic.
+
+    Args:
+        notebooks: facts by path.
+        resources: names of resources.
+        find_file: finds files that string literals name.
+        modules: finds modules of the project.
+        locations: name of the code location by path of the notebook.
+    """
+    places = asset_places(notebooks)
+    outside = OutsideNames(assets=places, resources=frozenset(resources))
+    resolved = [
+        resolve_notebook(
+            notebooks[path],
+            Project(
+                outside=outside,
+                find_file=find_file,
+                modules=modules or NoModules(),
+                location=locations.get(path, DEFAULT_LOCATION),
+            ),
+        )
+        for path in sorted(notebooks)
+    ]
+    assets: dict[str, AssetSpec] = {}
+    for result in resolved:
+        for spec in result.assets:
+            assets.setdefault(spec.key, spec)
+    diagnostics = [d for result in resolved for d in result.diagnostics]
+    diagnostics += duplicate_assets(notebooks, places)
+    diagnostics.sort(key=_order)
+    return definitions(assets, {r.notebook.path: r.notebook for r in resolved}, diagnostics)
+
+
+def definitions(
+    assets: Mapping[str, AssetSpec], notebooks: Mapping[str, NotebookDef], diagnostics: Collection[Diagnostic]
+) -> Definitions:
+    """Put definitions together, sorted, with their hash."""
+    specs = {key: assets[key] for key in sorted(assets)}
+    defs = {path: notebooks[path] for path in sorted(notebooks)}
+    found = tuple(diagnostics)
+    encoded = msgspec.json.encode((list(specs.values()), list(defs.values()), found))
+    return Definitions(assets=specs, notebooks=defs, diagnostics=found, hash=text_hash(encoded.decode()))
+
+
+def asset_places(notebooks: Mapping[str, NotebookFacts]) -> dict[str, list[CellRef]]:
+    """Return where each asset is declared, in order of path and position."""
+    places: dict[str, list[CellRef]] = {}
+    for path in sorted(notebooks):
+        for cell in notebooks[path].cells:
+            if cell.names and declares(cell):
+                ref = CellRef(path, cell.index, cell.cell_id)
+                for name in cell.names:
+                    places.setdefault(name, []).append(ref)
+    return places
+
+
+def resolve_notebook(facts: NotebookFacts, project: Project, *, sources: bool = False) -> ResolvedNotebook:
+    """Resolve one notebook against the rest of its project.
+
+    Args:
+        facts: the notebook.
+        project: names outside of it, its files and modules.
+        sources: also return the source text of each code component.
+    """
+    return _NotebookResolver(facts, project, sources=sources).resolve()
+
+
+class _NotebookResolver:
+    """Resolves one notebook."""
+
+    def __init__(self, facts: NotebookFacts, project: Project, *, sources: bool) -> None:
+        self._facts = facts
+        self._project = project
+        self._reports = Reports(facts.path)
+        self._modules = ModuleIndex(project.modules, facts.path)
+        self._names = classify(facts, self._is_outside, self._modules)
+        self._around = Surroundings(facts, self._names, project.outside, self._modules, self._reports)
+        self._files: dict[str, str | None] = {}
+        self._want_sources = sources
+        self._sources: dict[str, str] = {}
+
+    def resolve(self) -> ResolvedNotebook:
+        specs: list[AssetSpec] = []
+        bodies: dict[int, ResolvedBody] = {}
+        for position, cell in enumerate(self._facts.cells):
+            if cell.names and declares(cell):
+                body = bodies[position] = resolve_body(self._around, position)
+                warn_of_mutations(cell, body, self._reports)
+                specs.extend(self._specs(cell, body))
+        warn_of_generators(self._facts, self._names, bodies, self._reports)
+        self._report_cells()
+        self._report_parameters(specs)
+        return ResolvedNotebook(
+            notebook=self._notebook(),
+            assets=tuple({spec.key: spec for spec in reversed(specs)}.values())[::-1],
+            diagnostics=tuple(sorted(self._reports.found, key=_order)),
+            sources=self._sources,
+        )
+
+    def _is_outside(self, name: str) -> bool:
+        return bool(self._project.outside.places(name, self._facts.path))
+
+    def _specs(self, cell: CellFacts, body: ResolvedBody) -> list[AssetSpec]:
+        options = cell.declaration.options if cell.declaration is not None else AssetOptions()
+        code = code_version(cell, cell.names, body.reach, self._modules, sources=self._want_sources)
+        self._sources.update(code.sources)
+        first = self._spec(cell, body, options, code)
+        return [first, *(msgspec.structs.replace(first, key=name) for name in cell.names[1:])]
+
+    def _spec(self, cell: CellFacts, body: ResolvedBody, options: AssetOptions, code: CodeVersion) -> AssetSpec:
+        return AssetSpec(
+            key=cell.names[0],
+            cell=CellRef(self._facts.path, cell.index, cell.cell_id),
+            siblings=cell.names,
+            options=options,
+            description=options.description or cell.code.comment.strip() or cell.above.strip(),
+            upstream=tuple(sorted(body.inputs | body.order)),
+            inputs=tuple(sorted(body.inputs)),
+            setup_names=tuple(sorted(body.reach.setup)),
+            parameters=body.reach.parameters(self._names.setup.parameters),
+            resources=tuple(sorted(body.resources)),
+            files=self._found_files(body),
+            code=code.components,
+            code_version=code.version,
+        )
+
+    def _found_files(self, body: ResolvedBody) -> tuple[str, ...]:
+        find = self._project.find_file
+        found = set(body.patterns)
+        for literal in body.reach.strings if find is not None else ():
+            if literal not in self._files:
+                self._files[literal] = find(self._facts.path, literal) if _maybe_path(literal) and find else None
+            path = self._files[literal]
+            if path is not None:
+                found.add(path)
+        return tuple(sorted(found))
+
+    def _notebook(self) -> NotebookDef:
+        kinds = {c.index: named.kind for c, named in zip(self._facts.cells, self._names.cells, strict=True)}
+        cells = tuple(
+            CellDef(
+                ref=CellRef(self._facts.path, cell.index, cell.cell_id),
+                kind=named.kind,
+                source_hash=cell.source_hash,
+                assets=cell.names if declares(cell) else (),
+                shows=tuple(sorted(named.shows)),
+                binds=named.binds,
+            )
+            for cell, named in zip(self._facts.cells, self._names.cells, strict=True)
+        )
+        parameters = next((c for c in self._facts.cells if c.parameters and kinds[c.index] == "parameters"), None)
+        return NotebookDef(
+            path=self._facts.path,
+            location=self._project.location,
+            kernel=self._facts.kernel,
+            cells=cells,
+            parameters=parameters.parameters if parameters is not None else (),
+            content_hash=self._facts.content_hash,
+        )
+
+    def _report_cells(self) -> None:
+        for position, cell in enumerate(self._facts.cells):
+            if skipped(cell):
+                continue
+            for problem in cell.problems:
+                assets = cell.names if problem.breaks else ()
+                self._reports.error(problem.code, problem.message, cell, problem.line, assets)
+            if cell.magic != "asset":
+                self._report_rebinding(position, cell)
+                if self._names.cells[position].kind == "parameters":
+                    self._report_early_reads(position, cell)
+                self._report_unknown(position, cell)
+
+    def _report_rebinding(self, position: int, cell: CellFacts) -> None:
+        named = self._names.cells[position]
+        for name in named.rebinds:
+            owner = self._facts.cells[self._names.assets[name]]
+            line = next((s.line for s in cell.code.statements if name in s.binds), 1)
+            above = position < self._names.assets[name]
+            if named.kind == "parameters" or (named.kind == "setup" and above):
+                what = "a parameter" if named.kind == "parameters" else "a name of a setup cell"
+                message = (
+                    f"{name!r} is {what} (cell {cell.index + 1}, line {line}) and an asset "
+                    f"(cell {owner.index + 1}): rename one of them"
+                )
+                self._reports.error("name-conflict", message, cell, line, (name,))
+            else:
+                message = (
+                    f"this cell gives asset {name!r} (cell {owner.index + 1}) another value, which assets never see: "
+                    "use another name"
+                )
+                self._reports.warning("rebound-asset", message, cell, line)
+
+    def _report_early_reads(self, position: int, cell: CellFacts) -> None:
+        names = self._names
+        for read in cell.code.reads:
+            outside = self._is_outside(read.name) and not names.setup.visible(read.name, position)
+            if read.name in names.assets or outside:
+                message = f"the parameters cell reads asset {read.name!r}, but parameters come before assets"
+                self._reports.error("parameter-reads-asset", message, cell, read.line)
+
+    def _report_unknown(self, position: int, cell: CellFacts) -> None:
+        """Report names that a plain cell reads at once and that nothing binds: in a job it would fail."""
+        names = self._names
+        if names.setup.opaque_above(position + 1) or (names.broken and names.broken[0] < position):
+            return
+        for read in cell.code.reads:
+            if read.certain and not read.deferred and not self._is_known(read.name):
+                hint = suggestion(read.name, names.assets.keys(), names.plain, self._project.outside.assets.keys())
+                message = f"nothing is called {read.name!r}{hint}"
+                self._reports.warning("unknown-name", message, cell, read.line)
+
+    def _is_known(self, name: str) -> bool:
+        names = self._names
+        return (
+            name in AMBIENT
+            or name in names.plain
+            or name in names.assets
+            or name in names.temporaries
+            or self._is_outside(name)
+            or name in self._project.outside.resources
+        )
+
+    def _report_parameters(self, specs: Collection[AssetSpec]) -> None:
+        for cell, named in zip(self._facts.cells, self._names.cells, strict=True):
+            if cell.parameters and named.kind in ("setup", "view"):
+                message = "a cell above has the tag 'parameters' already: only the first one gives parameters"
+                self._reports.warning("second-parameters", message, cell, 1)
+            for parameter in cell.parameters if named.kind == "parameters" else ():
+                try:
+                    check_name(parameter.name, "parameter")
+                except DeclarationError as error:
+                    users = tuple(spec.key for spec in specs if parameter.name in spec.parameters)
+                    self._reports.error("parameter-name", str(error), cell, parameter.line, users)
+
+
+def _maybe_path(literal: str) -> bool:
+    return 0 < len(literal) < 1024 and literal.isprintable()
+
+
+def _order(diagnostic: Diagnostic) -> tuple[str, int, int, str, str]:
+    return (
+        diagnostic.notebook,
+        diagnostic.cell or 0,
+        diagnostic.line or 0,
+        diagnostic.code,
+        diagnostic.message,
+    )
+
+
+__all__ = [
+    "FindFile",
+    "OutsideNames",
+    "Project",
+    "ResolvedNotebook",
+    "asset_places",
+    "declaring_line",
+    "definitions",
+    "resolve",
+    "resolve_notebook",
+]
