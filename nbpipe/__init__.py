@@ -61,13 +61,13 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ip: InteractiveShell) -> None:
     """Answer `%load_ext nbpipe`: register the magics and follow this notebook's cells."""
-    from nbpipe.kernel import extension
+    from nbpipe.kernel.extension import load
 
-    extension.load(ip)
+    load(ip)
 
 
 def unload_ipython_extension(ip: InteractiveShell) -> None:
     """Answer `%unload_ext nbpipe`: leave the shell as it was before."""
-    from nbpipe.kernel import extension
+    from nbpipe.kernel.extension import unload
 
-    extension.unload(ip)
+    unload(ip)
