@@ -10,6 +10,8 @@ from nbpipe.errors import ConfigError
 
 ENVIRONMENT = "NBPIPE_ENV"
 RUN_ID = "NBPIPE_RUN_ID"
+STEP = "NBPIPE_STEP"
+HASH_SEED = "PYTHONHASHSEED"
 NOTEBOOK = "JPY_SESSION_NAME"
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -23,6 +25,11 @@ def environment_name(default: str = "default") -> str:
 def current_run_id() -> str | None:
     """Return the id of the run that this process works for, if any (`NBPIPE_RUN_ID`)."""
     return os.environ.get(RUN_ID) or None
+
+
+def inherited() -> dict[str, str]:
+    """Return a copy of all variables, for a process about to be started or to look up what is configured."""
+    return dict(os.environ)
 
 
 def session_notebook() -> str | None:

@@ -26,6 +26,7 @@ from nbpipe.core.records import (
     WorkerId,
     WorkerState,
 )
+from nbpipe.core.tasks import RunProgress, StepOutcome, StepTask
 
 
 class AssetStore(Protocol):
@@ -38,11 +39,20 @@ class AssetStore(Protocol):
         """
 
     def record_failure(
-        self, env: str, assets: Sequence[str], error: str, *, at: datetime, partition: str = "", run_id: str | None = None
+        self,
+        env: str,
+        assets: Sequence[str],
+        error: str,
+        *,
+        at: datetime,
+        partition: str = "",
+        run_id: str | None = None,
     ) -> None:
         """Note that the latest attempt failed; what is current stays current."""
 
-    def record_unchanged(self, env: str, assets: Sequence[str], *, at: datetime, run_id: str, partition: str = "") -> None:
+    def record_unchanged(
+        self, env: str, assets: Sequence[str], *, at: datetime, run_id: str, partition: str = ""
+    ) -> None:
         """Note that a run found assets unchanged and did not execute them."""
 
     def states(self, env: str, assets: Iterable[str] | None = None) -> dict[str, AssetState]:
@@ -99,7 +109,13 @@ class RunStore(Protocol):
         """Take a queued run (`queued` -> `starting`); False if it was not queued any more."""
 
     def advance_run(
-        self, run_id: str, status: RunStatus, *, at: datetime, error: str | None = None, expect: Iterable[RunStatus] = ()
+        self,
+        run_id: str,
+        status: RunStatus,
+        *,
+        at: datetime,
+        error: str | None = None,
+        expect: Iterable[RunStatus] = (),
     ) -> bool:
         """Change the status by compare-and-set; a final status also ends queued and running steps and assets.
 
@@ -165,7 +181,13 @@ class StateStore(AssetStore, RunStore, Protocol):
         """Wait until the revision is above `since` or `timeout` seconds have passed; return the revision."""
 
     def events(
-        self, *, env: str | None = None, asset: str | None = None, run_id: str | None = None, after: int = 0, limit: int = 100
+        self,
+        *,
+        env: str | None = None,
+        asset: str | None = None,
+        run_id: str | None = None,
+        after: int = 0,
+        limit: int = 100,
     ) -> list[Event]:
         """Return events in order, oldest first, with an id above `after`."""
 
@@ -221,10 +243,17 @@ class StoreTarget(Protocol):
 class KernelRequest(Protocol):
     """What a kernel is to be like."""
 
-    kernel_name: str
-    cwd: str
-    environ: Mapping[str, str]
-    """Variables set in addition to those of this process."""
+    @property
+    def kernel_name(self) -> str:
+        """Name of the kernelspec."""
+
+    @property
+    def cwd(self) -> str:
+        """The folder that it runs in, absolute."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """Variables set in addition to those of this process."""
 
 
 class Kernel(Protocol):
@@ -260,3 +289,26 @@ class KernelProvider(Protocol):
 
     def start(self, request: KernelRequest) -> Kernel:
         """Start a kernel; it may not be ready yet when this returns."""
+
+
+class ProgressListener(Protocol):
+    """Is told what happens in a run; it must return quickly, and is called from several threads."""
+
+    def __call__(self, event: RunProgress) -> None:
+        """Take note of something that happened."""
+
+
+class Executor(Protocol):
+    """Carries out the steps of a run."""
+
+    parallel: int
+    """How many steps it takes at once."""
+
+    def start(self, task: StepTask, done: Callable[[StepOutcome], None]) -> None:
+        """Begin a step and return; call `done` once, from any thread, when it has ended however it ended."""
+
+    def cancel(self) -> None:
+        """Ask all steps to stop, and take no more; each still calls `done`, soon."""
+
+    def close(self) -> None:
+        """Wait for all steps and release what is held."""

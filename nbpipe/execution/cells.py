@@ -8,7 +8,7 @@ second, reacts to a request to stop, and keeps no more output than the record ma
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import Empty
 from typing import Any, Literal
@@ -21,8 +21,9 @@ from nbformat.v4 import output_from_msg
 
 from nbpipe import clock
 from nbpipe.core.ports import Kernel
+from nbpipe.core.tasks import OutputLimits
 from nbpipe.errors import KernelDiedError
-from nbpipe.execution.outputs import CellOutputs, OutputLimits
+from nbpipe.execution.outputs import CellOutputs
 
 #: How long a kernel may take to answer its first request.
 _START_TIMEOUT = 120.0
@@ -43,6 +44,27 @@ class Reply:
     status: Literal["ok", "error", "canceled", "timeout"]
     ename: str = ""
     evalue: str = ""
+
+
+@dataclass(kw_only=True)
+class _Exchange:
+    """A request to a kernel and what has come of it."""
+
+    msg_id: str
+    started: float
+    heard: float
+    """When the last message came."""
+    timeout: float | None
+    reply: dict[str, Any] | None = None
+    idle: bool = False
+    stopped: Literal["canceled", "timeout"] | None = None
+    """Why it was interrupted."""
+    stopped_at: float = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Tell whether more is to come."""
+        return self.reply is None or not self.idle
 
 
 class CellClient(NotebookClient):
@@ -73,14 +95,15 @@ class CellClient(NotebookClient):
         self._limits = limits
         self._stopping = stopping
         self._idle = idle
+        self._news = False
         self._current: CellOutputs | None = None
         self._finished: dict[int, CellOutputs] = {}
         self._context = zmq.Context()
         self._context.setsockopt(zmq.RECONNECT_IVL, 10)  # ms: its sockets appear while it starts
         client = BlockingKernelClient(context=self._context)
         client.load_connection_info(kernel.connection)  # type: ignore[arg-type]
-        client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=True)
-        self.kc = client
+        client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=True)  # noqa: S604 - a channel
+        self._wire = self.kc = client
         self._poller = zmq.Poller()
         for channel in (client.shell_channel, client.iopub_channel):
             self._poller.register(channel.socket, zmq.POLLIN)
@@ -91,16 +114,15 @@ class CellClient(NotebookClient):
         Raises:
             KernelDiedError: it ended, or did not answer in time.
         """
-        assert self.kc is not None
         deadline = clock.monotonic() + _START_TIMEOUT
         info: dict[str, Any] | None = None
         asked = -1.0
         while clock.monotonic() < deadline and not self._stopping():
             if asked < 0 or (info is not None and clock.monotonic() - asked > _GLANCE):
-                self.kc.kernel_info()
+                self._wire.kernel_info()
                 asked = clock.monotonic()
             for channel, message in self._receive():
-                if channel is self.kc.shell_channel and message["msg_type"] == "kernel_info_reply":
+                if channel is self._wire.shell_channel and message["msg_type"] == "kernel_info_reply":
                     info = message["content"]
                 elif info is not None and message["msg_type"] == "status":
                     return info
@@ -114,8 +136,15 @@ class CellClient(NotebookClient):
 
     def run_hidden(self, code: str) -> Reply:
         """Execute code that leaves no trace in the record or in the kernel's history."""
-        assert self.kc is not None
-        return self._finish(self.kc.execute(code, silent=True, store_history=False, allow_stdin=False))
+        return self._finish(self._wire.execute(code, silent=True, store_history=False, allow_stdin=False))
+
+    def send(self, code: str) -> None:
+        """Send hidden code without waiting for its end."""
+        self._wire.execute(code, silent=True, store_history=False, allow_stdin=False)
+
+    def ask_to_end(self) -> None:
+        """Ask a kernel of any language to end itself."""
+        self._wire.shutdown()
 
     def run_cell(self, index: int, *, timeout: float | None = None) -> Reply:
         """Execute a cell and put its outputs into the notebook.
@@ -127,12 +156,11 @@ class CellClient(NotebookClient):
         Raises:
             KernelDiedError: the kernel ended while it worked; what the cell showed so far is kept.
         """
-        assert self.kc is not None
         cell = self.nb.cells[index]
         room = self._limits.record - sum(kept.size for at, kept in self._finished.items() if at != index)
         self._current = self._finished[index] = CellOutputs(self._limits, max(room, 0))
         self.clear_before_next_output = False
-        msg_id = self.kc.execute(cell.source, store_history=True, stop_on_error=False, allow_stdin=False)
+        msg_id = self._wire.execute(cell.source, store_history=True, stop_on_error=False, allow_stdin=False)
         try:
             return self._finish(msg_id, lambda message: self._on_output(message, index), timeout=timeout)
         finally:
@@ -146,15 +174,19 @@ class CellClient(NotebookClient):
                 self.nb.cells[index]["outputs"] = [_node(output) for output in kept.outputs()]
         self._changed.clear()
 
+    def take_news(self) -> bool:
+        """Tell whether something was shown since this was last asked."""
+        news, self._news = self._news, False
+        return news
+
     def cut(self) -> dict[int, dict[str, int]]:
         """Return what was not kept, by position of the cell."""
         return {index: kept.cut() for index, kept in self._finished.items() if kept.cut()}
 
     def close(self) -> None:
         """Close the connection; the kernel goes on."""
-        if self.kc is not None:
-            self.kc.stop_channels()
-            self.kc = None
+        self._wire.stop_channels()
+        self.kc = None
         self._context.destroy(linger=0)
 
     def reset_execution_trackers(self) -> None:
@@ -172,35 +204,39 @@ class CellClient(NotebookClient):
         timeout: float | None = None,
     ) -> Reply:
         """Receive messages until the request `msg_id` is done."""
-        assert self.kc is not None
-        started = heard = clock.monotonic()
-        stopped: tuple[float, Literal["canceled", "timeout"]] | None = None
-        reply: dict[str, Any] | None = None
-        idle = False
-        while reply is None or not idle:
+        exchange = _Exchange(msg_id=msg_id, started=clock.monotonic(), heard=clock.monotonic(), timeout=timeout)
+        while exchange.open:
             for channel, message in self._receive():
-                heard = clock.monotonic()
+                exchange.heard = clock.monotonic()
                 if message["parent_header"].get("msg_id") != msg_id:
                     continue
-                if channel is self.kc.shell_channel:
-                    reply = message["content"]
+                if channel is self._wire.shell_channel:
+                    exchange.reply = message["content"]
                 elif message["msg_type"] == "status":
-                    idle = idle or message["content"]["execution_state"] == "idle"
+                    exchange.idle = exchange.idle or message["content"]["execution_state"] == "idle"
                 elif on_output is not None:
+                    self._news = True
                     on_output(message)
             self._idle()
-            now = clock.monotonic()
-            if now - heard > _GLANCE / 2 and not self._kernel.alive():
+            silent = clock.monotonic() - exchange.heard
+            if (silent > _GLANCE / 2 and not self._kernel.alive()) or (exchange.reply and silent > _SILENCE):
                 break
-            if reply is not None and now - heard > _SILENCE:
-                break
-            if stopped is None and (self._stopping() or (timeout is not None and now - started > timeout)):
-                stopped = (now, "canceled" if self._stopping() else "timeout")
-                self._kernel.interrupt()
-            elif stopped is not None and now - stopped[0] > _PATIENCE:
+            if self._must_end(exchange):
                 self._kernel.shutdown(0)
-                return Reply(status=stopped[1], ename="KeyboardInterrupt", evalue="it did not stop when interrupted")
-        return self._judged(reply, None if stopped is None else stopped[1])
+                return Reply(status=exchange.stopped or "timeout", evalue="it did not stop when interrupted")
+        return self._judged(exchange.reply, exchange.stopped)
+
+    def _must_end(self, exchange: _Exchange) -> bool:
+        """Interrupt a cell that has to stop; tell whether it has not stopped for so long that its kernel must end."""
+        now = clock.monotonic()
+        if exchange.stopped is not None:
+            return now - exchange.stopped_at > _PATIENCE
+        late = exchange.timeout is not None and now - exchange.started > exchange.timeout
+        if late or self._stopping():
+            exchange.stopped = "canceled" if self._stopping() else "timeout"
+            exchange.stopped_at = now
+            self._kernel.interrupt()
+        return False
 
     def _judged(self, reply: dict[str, Any] | None, stopped: Literal["canceled", "timeout"] | None) -> Reply:
         if reply is None:
@@ -214,13 +250,10 @@ class CellClient(NotebookClient):
 
     def _receive(self) -> list[tuple[Any, dict[str, Any]]]:
         """Wait a moment for messages; return those that have come, in the order of each channel."""
-        assert self.kc is not None
-        received = []
-        if self._poller.poll(_GLANCE * 1000):
-            for channel in (self.kc.iopub_channel, self.kc.shell_channel):
-                with contextlib.suppress(Empty):
-                    for _ in range(_BATCH):
-                        received.append((channel, channel.get_msg(timeout=0)))
+        received: list[tuple[Any, dict[str, Any]]] = []
+        if self._poller.poll(int(_GLANCE * 1000)):
+            for channel in (self._wire.iopub_channel, self._wire.shell_channel):
+                received.extend((channel, message) for message in _arrived(channel))
         return received
 
     def _on_output(self, message: dict[str, Any], index: int) -> None:
@@ -250,7 +283,7 @@ class CellClient(NotebookClient):
             kept.print(msg["content"]["name"], msg["content"]["text"])
             return None
         try:
-            position = kept.show(dict(output_from_msg(msg)))
+            position = kept.show(dict(output_from_msg(msg)))  # type: ignore[no-untyped-call]
         except ValueError:  # a message that shows nothing
             return None
         if display_id and position is not None:
@@ -277,5 +310,13 @@ class CellClient(NotebookClient):
             self._changed.add(index)
 
 
+def _arrived(channel: Any) -> Iterator[dict[str, Any]]:
+    for _ in range(_BATCH):
+        try:
+            yield channel.get_msg(timeout=0)
+        except Empty:
+            return
+
+
 def _node(output: dict[str, Any]) -> NotebookNode:
-    return output if isinstance(output, NotebookNode) else NotebookNode(output)
+    return output if isinstance(output, NotebookNode) else NotebookNode(output)  # type: ignore[no-untyped-call]

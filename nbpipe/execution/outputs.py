@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-import msgspec
+from nbpipe.core.tasks import OutputLimits
 
 Output = dict[str, Any]
-
-
-class OutputLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one record may hold."""
-
-    record: int = 20_000_000
-    """Characters of output in all."""
-    output: int = 2_000_000
-    """Characters of one display, or of all that one cell prints to one stream."""
-    count: int = 2_000
-    """Outputs of one cell."""
 
 
 class _Stream:

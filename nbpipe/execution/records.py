@@ -46,7 +46,7 @@ def cleared(content: bytes, name: str) -> bytes:
     """
     try:
         notebook = msgspec.json.decode(content)
-        sheets = notebook["worksheets"] if "worksheets" in notebook else [notebook]
+        sheets = notebook.get("worksheets", [notebook])
         for cell in (cell for sheet in sheets for cell in sheet["cells"]):
             if cell["cell_type"] == "code":
                 cell["outputs"] = []
@@ -88,7 +88,8 @@ def record_hash(content: bytes) -> str:
 
 def secret_values(configured: Iterable[Any], environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the values of all `${NAME}` in a configuration, longest first; very short ones are left out."""
-    found, pending = set(), list(configured)
+    found: set[str] = set()
+    pending = list(configured)
     while pending:
         item = pending.pop()
         if isinstance(item, str):
@@ -117,20 +118,22 @@ class RecordWriter:
         self._every = every
         self._due = clock.monotonic() + every
         self.dirty = False
+        self.hash: str | None = None
+        """Content hash of what was written last."""
 
     def due(self) -> bool:
         """Tell whether it is time to write."""
         return self.dirty and clock.monotonic() >= self._due
 
-    def write(self, notebook: Mapping[str, Any]) -> str:
-        """Write the notebook as it is now; return its hash."""
+    def write(self, notebook: Mapping[str, Any]) -> None:
+        """Write the notebook as it is now."""
         started = clock.monotonic()
         content = self._encoded(notebook)
         write_atomically(self.path, content)
         self.dirty = False
         ended = clock.monotonic()
         self._due = ended + max(self._every, 10 * (ended - started))
-        return record_hash(content)
+        self.hash = record_hash(content)
 
     def _encoded(self, notebook: Mapping[str, Any]) -> bytes:
         shown: Mapping[str, Any] = _blotted(notebook, self._secrets) if self._secrets else notebook

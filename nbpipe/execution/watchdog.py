@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import threading
+from pathlib import Path
 
 
 def watch(pipe: int) -> None:
@@ -30,13 +31,13 @@ def _wait(pipe: int) -> None:
 
 def _kill_marked() -> None:
     """Kill the processes of this step that left the group: they have inherited its environment."""
-    marks = {f"{name}={os.environ[name]}".encode() for name in ("NBPIPE_RUN_ID", "NBPIPE_STEP") if name in os.environ}
-    if len(marks) < 2 or not os.path.isdir("/proc/self"):
+    try:
+        mine = set(Path("/proc/self/environ").read_bytes().split(b"\0"))
+    except OSError:  # no such files on this system: what left the group is found by the next command
         return
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and int(entry) != os.getpid():
+    marks = {entry for entry in mine if entry.startswith((b"NBPIPE_RUN_ID=", b"NBPIPE_STEP="))}
+    for folder in Path("/proc").iterdir() if len(marks) == 2 else ():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
             with contextlib.suppress(OSError):
-                with open(f"/proc/{entry}/environ", "rb") as environ:
-                    inherited = marks <= set(environ.read().split(b"\0"))
-                if inherited:
-                    os.kill(int(entry), signal.SIGKILL)
+                if marks <= set((folder / "environ").read_bytes().split(b"\0")):
+                    os.kill(int(folder.name), signal.SIGKILL)

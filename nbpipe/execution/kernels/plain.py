@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -14,15 +15,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from nbpipe import settings
 from nbpipe.core.ports import KernelRequest
 from nbpipe.core.records import WorkerId
 from nbpipe.errors import RefusedError
 from nbpipe.execution.processes import descendants, kill_all, kill_group, marked
-from nbpipe.execution.workers import worker_of
+from nbpipe.execution.workers import this_worker, worker_of
 
 #: A socket's path may have 103 bytes on macOS and 107 on Linux, sun_path of unix(7); ours add `/k-5`.
 _LONGEST_FOLDER = 90
@@ -61,12 +64,14 @@ class PlainKernel:
 
     def __init__(self, folder: Path, spec: Any, request: KernelRequest) -> None:
         self._folder = folder
-        self._marks = {name: value for name, value in request.environ.items() if name in ("NBPIPE_RUN_ID", "NBPIPE_STEP")}
+        self._marks = {
+            name: value for name, value in request.environ.items() if name in (settings.RUN_ID, settings.STEP)
+        }
         self.language: str = str(spec.language).lower()
         file, self.connection = _write_connection(folder, request.kernel_name)
         watched, self._lifeline = os.pipe()
         self.lifeline = watched
-        environ = {**os.environ, **spec.env, **request.environ, "JPY_PARENT_PID": str(os.getpid())}
+        environ = {**settings.inherited(), **spec.env, **request.environ, "JPY_PARENT_PID": str(os.getpid())}
         try:
             with (folder / "kernel.log").open("wb") as log:
                 self._process = subprocess.Popen(
@@ -84,7 +89,8 @@ class PlainKernel:
             raise RefusedError(f"kernel {request.kernel_name!r} can't be started in {request.cwd}: {error}") from error
         finally:
             os.close(watched)
-        self.worker: WorkerId = worker_of(self._process.pid)
+        self.worker = _identity(self._process.pid)
+        self._ended = False
 
     def alive(self) -> bool:
         """Tell whether the process runs."""
@@ -98,6 +104,9 @@ class PlainKernel:
 
     def shutdown(self, grace: float) -> None:
         """Wait up to `grace` seconds for the kernel's own end, then kill it; then kill everything that it started."""
+        if self._ended:
+            return
+        self._ended = True
         started = descendants(self._process.pid)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace)
@@ -106,29 +115,37 @@ class PlainKernel:
         kill_all(started)
         if self._marks:
             kill_all(marked(self._marks))
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
+        os.close(self._lifeline)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def obituary(self) -> str:
         """Return how the process ended and its last words, for an error message."""
-        code = self._process.poll()
-        if code is None:
-            how = "it still runs"
-        elif code < 0:
-            with contextlib.suppress(ValueError):
-                code = signal.Signals(-code).name  # type: ignore[assignment]
-            how = f"it was ended by {code}"
-            if code == "SIGKILL":
-                how += " (often the system's answer to too little memory)"
-        else:
-            how = f"it ended with exit status {code}"
+        how = _ending(self._process.poll())
         with contextlib.suppress(OSError):
             words = (self._folder / "kernel.log").read_bytes()[-2000:].decode(errors="replace").strip()
             if words:
                 how += "; its last words: " + words.splitlines()[-1]
         return how
+
+
+def _ending(code: int | None) -> str:
+    if code is None:
+        return "it still runs"
+    if code >= 0:
+        return f"it ended with exit status {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = " (often the system's answer to too little memory)" if name == "SIGKILL" else ""
+    return f"it was ended by {name}{hint}"
+
+
+def _identity(pid: int) -> WorkerId:
+    try:
+        return worker_of(pid)
+    except ProcessLookupError:  # it ended at once; why, is seen when it is asked for its first answer
+        return msgspec.structs.replace(this_worker(), pid=pid, started=0.0)
 
 
 def _private_folder() -> Path:
@@ -150,18 +167,16 @@ def _write_connection(folder: Path, kernel_name: str) -> tuple[str, Mapping[str,
         key=secrets.token_hex(32).encode(),
         kernel_name=kernel_name,
     )
-    return file, {**info, "key": info["key"].encode() if isinstance(info["key"], str) else info["key"]}
+    return file, {**info, "key": str(info["key"]).encode()}
 
 
 def _command(argv: list[str], connection_file: str, folder: Path) -> list[str]:
     """Fill in a kernelspec's command; a bare `python` is this one, as Jupyter has it."""
     values = {"{connection_file}": connection_file, "{resource_dir}": str(folder), "{prefix}": sys.prefix}
-    command = []
-    for part in argv:
-        for name, value in values.items():
-            part = part.replace(name, value)
-        command.append(part)
-    if command[0] in {"python", f"python{sys.version_info[0]}", "python%i.%i" % sys.version_info[:2]}:
+    names = re.compile("|".join(map(re.escape, values)))
+    command = [names.sub(lambda match: values[match.group()], part) for part in argv]
+    major, minor = sys.version_info[:2]
+    if command[0] in {"python", f"python{major}", f"python{major}.{minor}"}:
         command[0] = sys.executable
     return command
 

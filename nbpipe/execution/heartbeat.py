@@ -1,0 +1,58 @@
+"""Signs of life while a run is carried out, and an ear for requests to stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from nbpipe import clock
+from nbpipe.core.ports import StateStore
+from nbpipe.core.records import WorkerId
+from nbpipe.errors import StateError
+
+#: Seconds between two signs of life.
+BEAT = 3.0
+#: Seconds between two looks for a request. Not a wait for the store's own signal: the run's end would have to
+#: wait for that wait.
+_GLANCE = 0.25
+
+
+class Heartbeat:
+    """Beats for a worker and passes on a request to cancel its run, in a thread of its own."""
+
+    def __init__(self, store: StateStore, worker: WorkerId, run_id: str, cancel: Callable[[str], None]) -> None:
+        """Prepare; entering the context starts it."""
+        self._store, self._worker, self._run_id, self._cancel = store, worker, run_id, cancel
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="nbpipe-heartbeat", daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        """Register the worker and go on beating."""
+        self._store.beat(self._worker, "run", at=clock.now())
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Stop beating and take the worker off the list."""
+        self._over.set()
+        self._thread.join()
+        self._store.forget_worker(self._worker)
+
+    def _live(self) -> None:
+        due = clock.monotonic() + BEAT
+        revision = -1
+        asked = False
+        while not self._over.wait(_GLANCE):
+            # a store that is busy for a moment must not end a run: the next round tries again
+            with contextlib.suppress(StateError):
+                if clock.monotonic() >= due:
+                    self._store.beat(self._worker, "run", at=clock.now())
+                    due = clock.monotonic() + BEAT
+                if asked or revision == (revision := self._store.revision()):
+                    continue
+                run = self._store.run(self._run_id)
+                if run is not None and run.cancel_requested:
+                    asked = True
+                    self._cancel("canceled on request")

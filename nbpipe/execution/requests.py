@@ -1,0 +1,102 @@
+"""What is asked of kernels: how to start, and what a step's kernel must know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from nbpipe import settings
+from nbpipe.core.tasks import DEFAULT_KERNEL, PROTOCOL, StepTask
+
+#: A notebook with any of these needs nbpipe in its kernel; the rest of its text is Python's business.
+_OURS = re.compile(r"\bnbpipe\b|^%%(asset|op|graph|check|sensor|resource)\b", re.MULTILINE)
+
+
+class NewKernel(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kernel is to be like."""
+
+    kernel_name: str = DEFAULT_KERNEL
+    cwd: str
+    environ: Mapping[str, str] = MappingProxyType({})
+
+
+def encoded(value: msgspec.Struct) -> bytes:
+    """Return a value of the core as JSON; what reads it is `msgspec.json.decode` with its type."""
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def kernel_for(task: StepTask) -> NewKernel:
+    """Return the kernel that a step needs: in the working notebook's folder, and marked as the run's."""
+    request = task.request
+    notebook = Path(request.root, request.notebook)
+    marks = {settings.RUN_ID: request.run_id, settings.STEP: str(request.step.index), settings.ENVIRONMENT: request.env}
+    return NewKernel(
+        kernel_name=request.step.kernel or DEFAULT_KERNEL,
+        cwd=str(notebook.parent),
+        environ={**stable_hashes(), **task.environ, settings.NOTEBOOK: str(notebook), **marks},
+    )
+
+
+def stable_hashes() -> dict[str, str]:
+    """Return what makes sets iterate in the same order in every run, unless the person has chosen otherwise."""
+    return {} if settings.HASH_SEED in settings.inherited() else {settings.HASH_SEED: "0"}
+
+
+def needs_nbpipe(task: StepTask, cells: list[Any]) -> bool:
+    """Tell whether a step's kernel must have nbpipe: not for a notebook that never speaks of it."""
+    return bool(task.request.assets) or any(cell.cell_type == "code" and _OURS.search(cell.source) for cell in cells)
+
+
+def watch_code(pipe: int) -> str:
+    """Return code that makes a Python kernel end with the process that drives it.
+
+    The kernel's environment may lack nbpipe, so the watchdog's text is sent; nothing stays in the notebook's names.
+    """
+    source = Path(__file__).with_name("watchdog.py").read_text(encoding="utf-8")
+    return f"exec(compile({source!r} + {f'watch({pipe})'!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_watchdog'}})"
+
+
+def begin_code(request: Path) -> str:
+    """Return code that loads nbpipe into a kernel for a step."""
+    source = (
+        "import importlib\n"
+        "from nbpipe.core.tasks import PROTOCOL\n"
+        f"if PROTOCOL != {PROTOCOL}:\n"
+        f"    raise ImportError(f'protocol {{PROTOCOL}} instead of {PROTOCOL}')\n"
+        "begin = importlib.import_module('nbpipe.kernel.step').begin\n"
+    )
+    call = f"begin({str(request)!r})\n"
+    return f"exec(compile({source + call!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_begin'}})"
+
+
+END_CODE = "__import__('nbpipe.kernel.step').kernel.step.end()"
+
+#: What Python does at its end, without what takes it long: threads and exit functions are waited for, files are
+#: written out, and then the process is gone.
+_FAREWELL = """
+import atexit, gc, io, os, threading
+for step in (getattr(threading, "_shutdown", None), getattr(atexit, "_run_exitfuncs", None)):
+    try:
+        step and step()
+    except BaseException:
+        pass
+for file in gc.get_objects():
+    if isinstance(file, (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)):
+        try:
+            file.flush()
+        except BaseException:
+            pass
+os._exit(0)
+"""
+FAREWELL_CODE = f"exec(compile({_FAREWELL!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_farewell'}})"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):  # read-only views of dicts
+        return dict(value)
+    raise NotImplementedError(f"values of type {type(value).__name__} can't be written as JSON")

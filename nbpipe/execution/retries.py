@@ -1,0 +1,31 @@
+"""What a retried run has to do."""
+
+from __future__ import annotations
+
+from nbpipe.core.ports import RunStore
+from nbpipe.core.records import ACTIVE_RUN, Run
+from nbpipe.errors import RefusedError
+
+#: Outcomes that need no second attempt.
+DONE = frozenset({"success", "unchanged"})
+
+
+def assets_to_retry(store: RunStore, run: Run, *, from_failure: bool) -> tuple[str, ...]:
+    """Return the assets of a run to execute again: all, or those that did not succeed, in plan order.
+
+    Raises:
+        RefusedError: the run has not ended, or nothing is left to do.
+    """
+    if run.status in ACTIVE_RUN:
+        raise RefusedError(f"run {run.id} is still {run.status}: wait for its end, or cancel it")
+    if not from_failure:
+        return run.assets
+    left = tuple(each.asset for each in store.run_assets(run.id) if each.outcome not in DONE)
+    if not left and run.assets:
+        raise RefusedError(f"all assets of run {run.id} succeeded: retry it without --from-failure")
+    return left
+
+
+def steps_to_retry(store: RunStore, run: Run) -> tuple[str, ...]:
+    """Return the notebooks of a run's steps that did not succeed: for notebooks that ran whole."""
+    return tuple(step.notebook for step in store.steps(run.id) if step.status != "success")

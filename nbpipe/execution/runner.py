@@ -1,0 +1,223 @@
+"""Carry out a run: its steps as they become ready, several at once, until all have ended or somebody says stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from queue import SimpleQueue
+from types import FrameType, MappingProxyType
+from typing import Any
+
+import msgspec
+
+from nbpipe import clock
+from nbpipe.core.plans import StepPlan, StepRequest
+from nbpipe.core.ports import Executor, KernelProvider, ProgressListener, StateStore
+from nbpipe.core.records import Outcome, Run, RunStatus
+from nbpipe.core.tasks import OutputLimits, RunProgress, StepOutcome, StepTask
+from nbpipe.errors import RefusedError, StateError, UnknownNameError
+from nbpipe.execution.conductor import LOST
+from nbpipe.execution.executors.local import LocalExecutor
+from nbpipe.execution.heartbeat import Heartbeat
+from nbpipe.execution.kernels.plain import PlainKernels
+from nbpipe.execution.steps import StepTools, ignore
+from nbpipe.execution.submit import SubmittedPlan
+from nbpipe.execution.workers import this_worker
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run takes place: the project as its kernels must see it. Secrets stay `${NAME}`."""
+
+    root: str
+    """Absolute path."""
+    state: str
+    """SQLAlchemy URL of the state store, as configured."""
+    storage: str
+    """fsspec URL of the values, as configured."""
+    io: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    """The `[io.NAME]` tables, as configured."""
+    parallel: int = 4
+    """Steps that may execute at once."""
+    limits: OutputLimits = OutputLimits()
+
+
+class Runner:
+    """Carries out runs in this process."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        site: Site,
+        *,
+        kernels: KernelProvider | None = None,
+        on_event: ProgressListener = ignore,
+    ) -> None:
+        """Work for the project at `site`; kernels are started afresh unless a provider is given."""
+        self._store = store
+        self._site = site
+        self._kernels = kernels or PlainKernels()
+        self._on_event = on_event
+
+    def execute(self, run_id: str) -> Run:
+        """Carry out a queued run and return it as it ended.
+
+        Ctrl-C and SIGTERM stop it: called in the main thread, this takes them over until the run has ended.
+
+        Raises:
+            UnknownNameError: there is no such run.
+            RefusedError: another process has taken it, or it has ended.
+        """
+        run = self._store.run(run_id)
+        plan = self._store.plan(run_id)
+        if run is None or plan is None:
+            raise UnknownNameError("run", run_id)
+        worker = this_worker()
+        if not self._store.claim_run(run.id, worker, at=clock.now()):
+            raise RefusedError(f"run {run.id} is not queued any more: see `nbpipe runs show {run.id}`")
+        execution = _RunExecution(self._store, self._site, run, msgspec.json.decode(plan, type=SubmittedPlan))
+        tools = StepTools(store=self._store, kernels=self._kernels, on_event=self._on_event)
+        executor = LocalExecutor(tools, parallel=self._site.parallel)
+        with Heartbeat(self._store, worker, run.id, execution.cancel), _signals(execution.cancel):
+            try:
+                execution.carry_out(executor, self._on_event)
+            except BaseException as error:
+                execution.give_up(error)
+                raise
+            finally:
+                executor.cancel()
+                executor.close()
+        return self._store.run(run.id) or run
+
+
+class _RunExecution:
+    """One run on its way."""
+
+    def __init__(self, store: StateStore, site: Site, run: Run, plan: SubmittedPlan) -> None:
+        self._store, self._site, self._run, self._plan = store, site, run, plan
+        self._steps = {step.index: step for step in store.steps(run.id)}
+        self._waiting = {step.index: step for step in plan.steps}
+        self._outcomes: dict[int, StepOutcome] = {}
+        self._assets: dict[str, Outcome] = {}
+        self._news: SimpleQueue[StepOutcome | str] = SimpleQueue()
+        self._canceled: str | None = None
+
+    def cancel(self, reason: str) -> None:
+        """Ask the run to stop; safe in a signal handler and from any thread."""
+        self._news.put(reason)
+
+    def carry_out(self, executor: Executor, on_event: ProgressListener) -> None:
+        """Start steps as they become ready and wait until all have ended; then end the run."""
+        self._store.advance_run(self._run.id, "running", at=clock.now())
+        on_event(RunProgress(run_id=self._run.id, kind="run_started", at=clock.now()))
+        active = 0
+        while True:
+            active += self._start_ready(executor, executor.parallel - active)
+            if not active:
+                break
+            news = self._news.get()
+            if isinstance(news, StepOutcome):
+                active -= 1
+                self._take(news)
+            elif self._canceled is None:
+                self._canceled = news
+                self._waiting.clear()
+                executor.cancel()
+        status, error = self._verdict()
+        self._store.advance_run(self._run.id, status, at=clock.now(), error=error)
+        on_event(RunProgress(run_id=self._run.id, kind="run_ended", at=clock.now(), status=status, error=error))
+
+    def give_up(self, error: BaseException) -> None:
+        """End the run because of an error of ours, if the store still takes it; else the next command ends it."""
+        with contextlib.suppress(StateError):
+            self._store.advance_run(
+                self._run.id, "failure", at=clock.now(), error=f"the runner failed: {type(error).__name__}: {error}"
+            )
+
+    def _start_ready(self, executor: Executor, room: int) -> int:
+        """Start steps whose predecessors have ended, at most `room`; skip those that have nothing left to do."""
+        started = 0
+        progress = True
+        while progress and started < room:
+            progress = False
+            for index, step in sorted(self._waiting.items()):
+                if started == room or not all(before in self._outcomes for before in step.after):
+                    continue
+                del self._waiting[index]
+                progress = True
+                if self._hopeless(step):
+                    self._skip(step)
+                else:
+                    executor.start(self._task(step), self._news.put)
+                    started += 1
+        return started
+
+    def _hopeless(self, step: StepPlan) -> bool:
+        """Tell whether every asset of a step has something upstream that did not succeed."""
+        specs = {spec.key: spec for spec in self._plan.assets}
+        lost = {key for key, outcome in self._assets.items() if outcome in LOST}
+        for key in step.assets:
+            if any(up in lost for up in specs[key].upstream):
+                lost.add(key)
+        return not step.whole and bool(step.assets) and lost.issuperset(step.assets)
+
+    def _skip(self, step: StepPlan) -> None:
+        error = "everything that it would compute depends on assets that did not succeed"
+        now = clock.now()
+        self._store.update_run_assets(self._run.id, step.assets, "skipped", at=now, error=error)
+        self._store.update_step(self._run.id, step.index, "skipped", at=now, error=error)
+        self._take(
+            StepOutcome(index=step.index, status="skipped", error=error, outcomes=dict.fromkeys(step.assets, "skipped"))
+        )
+
+    def _take(self, outcome: StepOutcome) -> None:
+        self._outcomes[outcome.index] = outcome
+        self._assets.update(outcome.outcomes)
+
+    def _task(self, step: StepPlan) -> StepTask:
+        selected = set(step.assets)
+        request = StepRequest(
+            run_id=self._run.id,
+            root=self._site.root,
+            env=self._plan.env,
+            state=self._site.state,
+            storage=self._site.storage,
+            io=self._site.io,
+            notebook=step.notebook,
+            mode=self._plan.mode,
+            step=step,
+            assets=tuple(spec for spec in self._plan.assets if spec.key in selected),
+            sources=self._plan.sources,
+            known=self._plan.known,
+            parameter_defaults=self._plan.parameter_defaults.get(step.notebook, {}),
+        )
+        return StepTask(request=request, output=self._steps[step.index].output, limits=self._site.limits)
+
+    def _verdict(self) -> tuple[RunStatus, str | None]:
+        if self._canceled is not None:
+            return "canceled", self._canceled
+        failed = [each for _, each in sorted(self._outcomes.items()) if each.status in ("failure", "canceled")]
+        if not failed:
+            return "success", None
+        first = f"{self._steps[failed[0].index].notebook}: {failed[0].error}"
+        return "failure", first if len(failed) == 1 else f"{len(failed)} steps failed; the first: {first}"
+
+
+@contextlib.contextmanager
+def _signals(cancel: Callable[[str], None]) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into a request to stop, in the main thread; elsewhere its owner has to care."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        cancel(f"stopped by {name}")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

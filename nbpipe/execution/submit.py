@@ -1,0 +1,139 @@
+"""Turn a plan into a queued run: its rows in the store, and copies of its notebooks as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from nbpipe.core.definitions import Definitions
+from nbpipe.core.plans import RunPlan
+from nbpipe.core.ports import RunStore
+from nbpipe.core.records import Run, RunAsset, Step, WorkerId
+from nbpipe.errors import ParameterError, RefusedError
+from nbpipe.execution.records import cleared, record_path, write_atomically
+from nbpipe.execution.requests import encoded
+
+
+class SubmittedPlan(RunPlan, frozen=True, kw_only=True):
+    """A plan with what its kernels must know besides; it can be read as a `RunPlan`."""
+
+    sources: Mapping[str, str] = MappingProxyType({})
+    """Source text by component hash."""
+    known: tuple[str, ...] = ()
+    """Every asset of the project."""
+    parameter_defaults: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """By notebook: source of the default of each parameter."""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Why there is a run."""
+
+    job: str | None = None
+    trigger: str = "manual"
+    tags: Mapping[str, str] = MappingProxyType({})
+    parent: str | None = None
+    """The run that this one retries."""
+    worker: WorkerId | None = None
+    """The process that is about to carry it out; without one, the run waits until a process takes it."""
+
+
+def submit(
+    store: RunStore,
+    plan: RunPlan,
+    *,
+    root: Path,
+    run_id: str,
+    at: datetime,
+    origin: Origin = Origin(),  # noqa: B008 - immutable
+    definitions: Definitions | None = None,
+    sources: Mapping[str, str] = MappingProxyType({}),
+) -> Run:
+    """Queue a run and copy its notebooks, without outputs, to where their records will be.
+
+    Args:
+        store: where the run is kept.
+        plan: what to do.
+        root: the project's root.
+        run_id: a new identifier.
+        at: now.
+        origin: why there is a run.
+        definitions: what the plan was made from.
+        sources: source text by component hash, kept with what is materialized.
+
+    Raises:
+        RefusedError: a notebook is gone or can't be read.
+        ParameterError: a parameter can't be represented, or its notebook takes none.
+    """
+    steps = tuple(
+        Step(
+            run_id=run_id,
+            index=step.index,
+            notebook=step.notebook,
+            output=record_path(run_id, step.index, step.notebook),
+            planned=step.assets,
+        )
+        for step in plan.steps
+    )
+    parameters = {name: value for step in plan.steps for name, value in step.parameters.items()}
+    copies = {step.output: _copy(root, step.notebook, plan.steps[at_].parameters) for at_, step in enumerate(steps)}
+    for output, content in copies.items():
+        write_atomically(root / output, content)
+    run = Run(
+        id=run_id,
+        env=plan.env,
+        job=origin.job,
+        trigger=origin.trigger,
+        selection=plan.selection,
+        assets=tuple(spec.key for spec in plan.assets),
+        parameters=parameters,
+        tags=origin.tags,
+        parent=origin.parent,
+        created_at=at,
+        worker=origin.worker,
+    )
+    assets = [RunAsset(run_id=run_id, asset=key, step=step.index) for step in plan.steps for key in step.assets]
+    store.create_run(run, steps, assets, _submitted(plan, definitions, sources))
+    return run
+
+
+def _copy(root: Path, notebook: str, parameters: Mapping[str, Any]) -> bytes:
+    try:
+        content = cleared((root / notebook).read_bytes(), notebook)
+    except OSError as error:
+        raise RefusedError(f"{notebook} can't be read: {error.strerror or error}") from error
+    _check_parameters(content, notebook, parameters)
+    return content
+
+
+def _check_parameters(content: bytes, notebook: str, parameters: Mapping[str, Any]) -> None:
+    if not parameters:
+        return
+    from nbpipe.execution.parameters import check_representable, missing_parameters_cell
+
+    check_representable(parameters)
+    cells = msgspec.json.decode(content).get("cells", [])
+    if not any("parameters" in cell.get("metadata", {}).get("tags", []) for cell in cells):
+        raise ParameterError(missing_parameters_cell(notebook))
+
+
+def _submitted(plan: RunPlan, definitions: Definitions | None, sources: Mapping[str, str]) -> bytes:
+    fields = {field: getattr(plan, field) for field in RunPlan.__struct_fields__}
+    needed = {digest for spec in plan.assets for _, digest in spec.code}
+    notebooks = {} if definitions is None else definitions.notebooks
+    return encoded(
+        SubmittedPlan(
+            **fields,
+            sources={digest: text for digest, text in sources.items() if digest in needed},
+            known=() if definitions is None else tuple(definitions.assets),
+            parameter_defaults={
+                step.notebook: {p.name: p.default for p in notebooks[step.notebook].parameters}
+                for step in plan.steps
+                if step.notebook in notebooks
+            },
+        )
+    )
