@@ -21,7 +21,8 @@ def write_parquet(table: Any) -> Buffer:
     import pyarrow.parquet as pq
 
     stream = pa.BufferOutputStream()
-    pq.write_table(table, stream, compression="zstd")
+    # "compliant" nested types would rename the parts of lists
+    pq.write_table(table, stream, compression="zstd", use_compliant_nested_type=False)
     return memoryview(stream.getvalue())
 
 
@@ -92,7 +93,8 @@ def _adder(kind: Any) -> Callable[[Digest, Any], None]:
         (lambda kind: _type_word(kind) in {"string", "binary"}, _add_text),
         (is_type.is_dictionary, _add_dictionary),
         (is_type.is_struct, _add_struct),
-        (lambda kind: _is_list(kind) or is_type.is_fixed_size_list(kind) or is_type.is_map(kind), _add_lists),
+        (lambda kind: _is_list(kind) or is_type.is_fixed_size_list(kind), _add_lists),
+        (is_type.is_map, _add_maps),
         (is_type.is_boolean, _add_booleans),
         (is_type.is_primitive, _add_fixed_width),
         (is_type.is_decimal, _add_fixed_width),
@@ -145,9 +147,11 @@ def _add_fixed_width(digest: Digest, column: Any) -> None:
 
 def _add_booleans(digest: Digest, column: Any) -> None:
     import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     for chunk in column.chunks:
-        values = chunk.fill_null(value=False) if chunk.null_count else chunk
+        values = pc.fill_null(chunk, pa.scalar(value=False)) if chunk.null_count else chunk
         digest.data(_memory(np.ascontiguousarray(values.to_numpy(zero_copy_only=False))))
 
 
@@ -188,6 +192,13 @@ def _add_lists(digest: Digest, column: Any) -> None:
     parts = [chunk.flatten() for chunk in column.chunks]
     if parts:
         add_column(digest, pa.chunked_array(parts))
+
+
+def _add_maps(digest: Digest, column: Any) -> None:
+    import pyarrow as pa
+
+    pair = pa.struct([("key", column.type.key_type), ("value", column.type.item_type)])
+    add_column(digest, pa.chunked_array([chunk.cast(pa.list_(pair)) for chunk in column.chunks], pa.list_(pair)))
 
 
 def _add_struct(digest: Digest, column: Any) -> None:

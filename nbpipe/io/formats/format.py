@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import reprlib
 import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -72,8 +73,9 @@ def type_name(value: object) -> str:
 
 
 def short(text: str, limit: int = _TEXT) -> str:
-    """Return at most `limit` characters of a text, saying that it was cut."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """Return at most `limit` characters of a text, saying that it was cut; what is no Unicode is escaped."""
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class _Repr(reprlib.Repr):
@@ -88,6 +90,12 @@ class _Repr(reprlib.Repr):
 _repr = _Repr()
 
 
+def _is_plain(value: object) -> bool:
+    """Tell whether str() of a value is short and says all: numbers, dates and the like."""
+    library = type(value).__module__.partition(".")[0]
+    return library in {"datetime", "decimal", "numpy", "pandas"} and not hasattr(value, "__len__")
+
+
 def one_line(value: object) -> str:
     """Return a value as short text on one line; never raises."""
     if isinstance(value, str):
@@ -95,7 +103,9 @@ def one_line(value: object) -> str:
     if type(value) is float:
         return f"{value:.6g}"
     try:
-        text = _repr.repr(value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nobody asked for this repr
+            text = str(value) if _is_plain(value) else _repr.repr(value)
     except Exception as error:  # noqa: BLE001 - a broken __repr__ must not lose the value
         text = f"<{type(value).__name__}: its repr() raises {type(error).__name__}>"
     return short(" ".join(text.split()), 120)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nbpipe.core.records import Preview
-from nbpipe.io.formats.format import Encoded, Inexact, type_name
+from nbpipe.io.formats.format import Encoded, Inexact, short, type_name
 
 _BLOCK = 1 << 20
 
@@ -33,8 +33,8 @@ class FileFormat:
         return Encoded(
             chunks=_blocks(value),
             extension=suffix or "file",
-            metadata={"name": value.name},
-            preview=Preview(kind="text", text=value.name),
+            metadata={"name": short(value.name)},
+            preview=Preview(kind="text", text=short(value.name)),
         )
 
     def decode(self, data: Any, type_name: str) -> NoReturn:

@@ -13,11 +13,13 @@ import pickle
 import platform
 import sys
 from collections import ChainMap
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nbpipe.core.records import Preview
 from nbpipe.io.digests import Buffer
 from nbpipe.io.formats.format import Encoded, Inexact, one_line
+from nbpipe.io.formats.previews import pandas_metadata, pandas_preview
 from nbpipe.io.formats.remedies import refusal, remedy
 
 _PROTOCOL = 5
@@ -51,13 +53,27 @@ class PickleFormat:
                 pickle.loads(data)
             except Exception as error:  # noqa: BLE001 - a class may raise anything when it is rebuilt
                 return Inexact(f"it can be written but not read back ({_message(error)}): {remedy(value)}")
-        preview = Preview(kind="text", text=one_line(value)) if len(data) <= _SHOWN else Preview()
-        metadata: dict[str, Any] = {"python": platform.python_version()}
+        metadata, preview = _describe(value, show=len(data) <= _SHOWN)
+        metadata = {"python": platform.python_version(), **metadata}
         return Encoded(chunks=(data,), extension="pkl", opaque=True, metadata=metadata, preview=preview)
 
     def decode(self, data: bytearray, type_name: str) -> Any:  # noqa: ARG002 - the pickle knows its types
         """Unpickle."""
         return pickle.loads(data)
+
+
+def _describe(value: Any, *, show: bool) -> tuple[Mapping[str, Any], Preview]:
+    """Return metadata and preview; tables and arrays that only a pickle could keep are still tables and arrays."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series):
+        return pandas_metadata(value), pandas_preview(value)
+    metadata: dict[str, Any] = {}
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        metadata = {"shape": list(value.shape), "dtype": str(value.dtype)}
+    elif isinstance(value, list | tuple | dict | set | frozenset):
+        metadata = {"length": len(value)}
+    return metadata, Preview(kind="text", text=one_line(value)) if show else Preview()
 
 
 def dump(value: Any) -> Buffer:

@@ -27,4 +27,27 @@ def table_preview(columns: Sequence[tuple[object, object, Iterable[object]]]) ->
 def table_metadata(rows: int, names: Sequence[object], dtypes: Sequence[object]) -> Mapping[str, Any]:
     """Return `rows`, `columns` (numbers) and `dtypes` (by column name; of the first 200 columns)."""
     listed = zip(names[:_LISTED], dtypes[:_LISTED], strict=True)
-    return {"rows": rows, "columns": len(names), "dtypes": {str(name): str(dtype) for name, dtype in listed}}
+    return {"rows": rows, "columns": len(names), "dtypes": {one_line(name): str(dtype) for name, dtype in listed}}
+
+
+def pandas_metadata(value: Any) -> Mapping[str, Any]:
+    """Return rows, columns and dtypes of a frame or a series."""
+    if value.ndim == 1:
+        return table_metadata(len(value), [value.name], [value.dtype])
+    return table_metadata(len(value), list(value.columns), list(value.dtypes))
+
+
+def pandas_preview(value: Any) -> Preview:
+    """Return the preview of a frame or a series; an index that says something is shown first."""
+    head = value.iloc[:ROWS]
+    head = head.to_frame(_label(head.name)) if head.ndim == 1 else head.iloc[:, :COLUMNS]
+    columns = []
+    if type(head.index).__name__ != "RangeIndex" or head.index.name is not None:
+        levels = [head.index.get_level_values(level) for level in range(head.index.nlevels)]
+        columns = [(_label(level.name, ""), level.dtype, list(level)) for level in levels]
+    columns += [(name, head.dtypes.iloc[i], list(head.iloc[:, i])) for i, name in enumerate(head.columns)]
+    return table_preview(columns)
+
+
+def _label(name: object, unnamed: str = "value") -> object:
+    return unnamed if name is None else name
