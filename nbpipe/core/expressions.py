@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.core.mutations import changed_by_call, root
 from nbpipe.core.scopes import ATTRIBUTE_STORE, ComprehensionScope, Flow, FunctionScope, Scope, TopScope, join
@@ -33,7 +33,7 @@ class ExpressionWalker:
         self.strings: dict[str, None] = {}
         self.runs: list[str] = []
         self._consumed: set[int] = set()
-        self._special = _SPECIAL_WALRUS if walrus else _SPECIAL
+        self._special = self.special | self.branching if walrus else self.special
 
     def expression(self, node: Any) -> None:
         """Walk an expression in the order of its evaluation."""
@@ -45,8 +45,7 @@ class ExpressionWalker:
             if kind is ast.Name:
                 read(node.id, node.lineno, None)
             elif kind is ast.Constant:
-                if node.value.__class__ is str:
-                    self.string(node.value)
+                self._constant(node.value)
             elif kind is ast.Attribute:
                 if node.value.__class__ is ast.Name:
                     read(node.value.id, node.value.lineno, node.attr)
@@ -62,10 +61,10 @@ class ExpressionWalker:
             else:
                 _push_parts(node, stack)
 
-    def string(self, text: str) -> None:
+    def _constant(self, value: object) -> None:
         """Note a text that may name a file."""
-        if text and len(text) <= _LONGEST_STRING and "\n" not in text:
-            self.strings[text] = None
+        if isinstance(value, str) and 0 < len(value) <= _LONGEST_STRING and "\n" not in value:
+            self.strings[value] = None
 
     def test(self, node: ast.expr) -> tuple[Flow, Flow]:
         """Walk a condition, and return what is known where it holds and where it doesn't."""
@@ -128,7 +127,7 @@ class ExpressionWalker:
     def _call(self, call: ast.Call) -> bool:
         """Note what a call changes; return True if its parts are walked already."""
         function = call.func
-        if function.__class__ is ast.Attribute and function.value.__class__ is ast.Call and self._shell(call):  # type: ignore[attr-defined]
+        if function.__class__ is ast.Attribute and function.value.__class__ is ast.Call and self._shell(call):
             return True
         for name in changed_by_call(call):
             self.scope.change(name)
@@ -242,6 +241,20 @@ class ExpressionWalker:
         else:
             self.expression(node.value)
 
+    special: ClassVar[dict[type[ast.AST], Callable[[Any, Any], None]]] = {
+        ast.NamedExpr: _named,
+        ast.JoinedStr: _joined,
+        ast.Await: _await,
+        ast.Lambda: _lambda,
+        ast.ListComp: _comprehension,
+        ast.SetComp: _comprehension,
+        ast.DictComp: _comprehension,
+        ast.GeneratorExp: _comprehension,
+    }
+    if hasattr(ast, "TemplateStr"):  # t-strings, from Python 3.14
+        special[ast.TemplateStr] = _joined
+    branching: ClassVar[dict[type[ast.AST], Callable[[Any, Any], None]]] = {ast.BoolOp: _branches, ast.IfExp: _branches}
+
 
 def all_arguments(arguments: ast.arguments) -> tuple[ast.arg, ...]:
     """Return the arguments of a function, whatever their kind."""
@@ -259,8 +272,8 @@ def parse_inner(text: str, line: int) -> list[ast.stmt]:
         return []
     for statement in statements:
         for node in ast.walk(statement):
-            if "lineno" in node._attributes:
-                node.lineno = node.end_lineno = line  # type: ignore[attr-defined]
+            if hasattr(node, "lineno"):
+                vars(node).update(lineno=line, end_lineno=line)
     return statements
 
 
@@ -304,17 +317,3 @@ _PARTS: dict[type[ast.AST], tuple[str, ...]] = {
     ast.IfExp: ("orelse", "body", "test"),
     ast.FormattedValue: ("format_spec", "value"),
 }
-
-_SPECIAL: dict[type[ast.AST], Callable[[ExpressionWalker, Any], None]] = {
-    ast.NamedExpr: ExpressionWalker._named,
-    ast.JoinedStr: ExpressionWalker._joined,
-    ast.Await: ExpressionWalker._await,
-    ast.Lambda: ExpressionWalker._lambda,
-    ast.ListComp: ExpressionWalker._comprehension,
-    ast.SetComp: ExpressionWalker._comprehension,
-    ast.DictComp: ExpressionWalker._comprehension,
-    ast.GeneratorExp: ExpressionWalker._comprehension,
-}
-if hasattr(ast, "TemplateStr"):  # t-strings, from Python 3.14
-    _SPECIAL[ast.TemplateStr] = ExpressionWalker._joined
-_SPECIAL_WALRUS = _SPECIAL | {ast.BoolOp: ExpressionWalker._branches, ast.IfExp: ExpressionWalker._branches}

@@ -21,7 +21,7 @@ ALGORITHM = 1
 # `ctx` follows from the place, `kind` is the `u` of u"..."; the others are for type checkers
 _IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 
-_plans: dict[type, tuple[str, tuple[tuple[str, str], ...]]] = {}
+_plans: dict[type, tuple[str, tuple[tuple[str, str, str], ...]]] = {}
 
 
 def fingerprint(node: ast.AST) -> str:
@@ -88,30 +88,32 @@ def _expand(node: ast.AST, emit: Any, stack: list[Any]) -> None:
     head, fields = _plans.get(kind) or _plan(kind)
     emit(head)
     todo: list[Any] = []
-    for name, label in fields:
+    push = todo.append
+    for name, label, list_label in fields:
         value = getattr(node, name, None)
-        if value is None or value == []:
+        if value is None:
             continue
-        if value.__class__ is list:
-            todo.append(label + "[")
-            # a list of names holds strings, which would be taken for written text
-            todo.extend(_atom(entry) if entry.__class__ is str else entry for entry in value)
-            todo.append("]")
-        elif value.__class__ is str:
-            todo.append(label + _atom(value))
-        elif value.__class__ is ast.JoinedStr and name == "format_spec" and not _merged(value.values):
-            continue  # f"{x:}" is f"{x}"
-        else:
-            todo.append(label)
-            todo.append(value)
-    todo.append(")")
-    stack.extend(todo[::-1])
+        kind = value.__class__
+        if kind is list:
+            if value:
+                push(list_label)
+                # a list of names holds strings, which would be taken for written text
+                todo.extend(value if value[0].__class__ is not str else [_atom(entry) for entry in value])
+                push("]")
+        elif kind is str:
+            push(label + _atom(value))
+        elif kind is not ast.JoinedStr or name != "format_spec" or _merged(value.values):  # f"{x:}" is f"{x}"
+            push(label)
+            push(value)
+    push(")")
+    todo.reverse()
+    stack.extend(todo)
 
 
-def _plan(kind: type[ast.AST]) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _plan(kind: type[ast.AST]) -> tuple[str, tuple[tuple[str, str, str], ...]]:
     """Return how a kind of node is written; by sorted names, since Pythons order their fields differently."""
     names = sorted(set(kind._fields) - _IGNORED)
-    plan = (f"({kind.__name__}", tuple((name, f" {name}=") for name in names))
+    plan = (f"({kind.__name__}", tuple((name, f" {name}=", f" {name}=[") for name in names))
     _plans[kind] = plan
     return plan
 

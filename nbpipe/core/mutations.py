@@ -10,19 +10,52 @@ from collections.abc import Iterator
 
 # They return nothing, so a call whose value is used is something else: `df = df.add(1)`, `np.append(a, b)`
 SILENT = frozenset(
-    """append appendleft extend extendleft insert remove clear sort reverse rotate update add discard fill put
-    itemset seed difference_update intersection_update symmetric_difference_update""".split()
+    [
+        "append",
+        "appendleft",
+        "extend",
+        "extendleft",
+        "insert",
+        "remove",
+        "clear",
+        "sort",
+        "reverse",
+        "rotate",
+        "update",
+        "add",
+        "discard",
+        "fill",
+        "put",
+        "itemset",
+        "seed",
+        "difference_update",
+        "intersection_update",
+        "symmetric_difference_update",
+    ]
 )
 # They return a value and change their object all the same
-SPEAKING = frozenset("pop popitem popleft setdefault".split())
-FITTING = frozenset("fit fit_transform fit_predict partial_fit".split())
+SPEAKING = frozenset(["pop", "popitem", "popleft", "setdefault"])
+FITTING = frozenset(["fit", "fit_transform", "fit_predict", "partial_fit"])
 # Functions, bare or of a module, that change their first argument
 BY_ARGUMENT = frozenset(
-    """shuffle heappush heappop heapify heapreplace heappushpop insort insort_left insort_right setattr
-    delattr""".split()
+    [
+        "shuffle",
+        "heappush",
+        "heappop",
+        "heapify",
+        "heapreplace",
+        "heappushpop",
+        "insort",
+        "insort_left",
+        "insort_right",
+        "setattr",
+        "delattr",
+    ]
 )
 # `np.append(a, b)` or `os.remove(path)` is a function of a module, not a method
-MODULES = frozenset("np numpy pd pandas pl polars os shutil plt random operator bisect".split())
+MODULES = frozenset(
+    ["np", "numpy", "pd", "pandas", "pl", "polars", "os", "shutil", "plt", "random", "operator", "bisect"]
+)
 
 
 def root(node: ast.AST) -> str | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from itertools import pairwise
 
 import msgspec
 
 from nbpipe.core.facts import CodeFacts, Read, Statement, SyntaxProblem
 from nbpipe.core.fingerprints import fingerprint, fingerprint_sequence, text_hash
-from nbpipe.core.scopes import ATTRIBUTE_STORE, TopScope
+from nbpipe.core.paths import PathWalker
+from nbpipe.core.scopes import TopScope
 from nbpipe.core.shell import gives_value, line_magic
 from nbpipe.core.sources import (
     PYTHON_CELL_MAGICS,
@@ -20,7 +22,6 @@ from nbpipe.core.sources import (
     parse,
     without_cell_magic,
 )
-from nbpipe.core.statements import StatementWalker
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -102,7 +103,7 @@ def _facts(source: str, transform: Transform | None) -> CodeFacts:
     walrus, annotations = ":=" in source, not _future_annotations(parsed.body)
     for node in parsed.body:
         scope = TopScope()
-        walker = StatementWalker(scope, walrus=walrus, annotations=annotations)
+        walker = PathWalker(scope, walrus=walrus, annotations=annotations)
         try:
             walker.block((node,))
             statement = _statement(node, walker, lines)
@@ -132,7 +133,7 @@ def _facts(source: str, transform: Transform | None) -> CodeFacts:
     )
 
 
-def _statement(node: ast.stmt, walker: StatementWalker, lines: list[str]) -> Statement:
+def _statement(node: ast.stmt, walker: PathWalker, lines: list[str]) -> Statement:
     """Return the facts of one statement that was just walked."""
     scope, flow = walker.top, walker.top.flow
     reads = [Read(use.name, use.line, certain=use.certain) for use in scope.uses]
@@ -237,7 +238,7 @@ def _foreign(source: str, magic: CellMagic) -> CodeFacts:
     if line_magic(magic.name, magic.argument) != line_magic("", ""):
         reads = tuple(msgspec.structs.replace(read, line=magic.line) for read in _facts(code, None).reads)
     words = magic.argument.split()
-    binds = tuple(dict.fromkeys(b for a, b in zip(words, words[1:], strict=False) if a in {"--out", "--err"}))
+    binds = tuple(dict.fromkeys(b for a, b in pairwise(words) if a in {"--out", "--err"}))
     statement = Statement(
         line=magic.line,
         end_line=source.rstrip().count("\n") + 1,

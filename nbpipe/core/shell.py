@@ -14,7 +14,21 @@ from collections.abc import Sequence
 import msgspec
 
 OWN_MAGICS = frozenset(
-    """asset backfill force job lineage materialize partition partitions project runs schedule status why""".split()
+    [
+        "asset",
+        "backfill",
+        "force",
+        "job",
+        "lineage",
+        "materialize",
+        "partition",
+        "partitions",
+        "project",
+        "runs",
+        "schedule",
+        "status",
+        "why",
+    ]
 )
 """Line magics of nbpipe: none of them replaces `{variables}`."""
 
@@ -24,8 +38,27 @@ _VOID = (
     _HELP
     | OWN_MAGICS - {"asset"}
     | frozenset(
-        """alias autoreload cd conda config env load_ext logstart logstop matplotlib pip prun reload_ext reset run
-    set_env timeit unload_ext uv""".split()
+        [
+            "alias",
+            "autoreload",
+            "cd",
+            "conda",
+            "config",
+            "env",
+            "load_ext",
+            "logstart",
+            "logstop",
+            "matplotlib",
+            "pip",
+            "prun",
+            "reload_ext",
+            "reset",
+            "run",
+            "set_env",
+            "timeit",
+            "unload_ext",
+            "uv",
+        ]
     )
 )
 _FLAGS = r"(?:-(?:{valued})\s*\S+\s+|-[A-Za-z]+\s+|--[\w-]+\s+)*"

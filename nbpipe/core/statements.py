@@ -1,22 +1,19 @@
-"""The walk over statements: what each of them binds, reads, changes and imports, on which paths."""
+"""The walk over statements: what each of them binds, reads, changes and imports."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from nbpipe.core.expressions import ExpressionWalker, all_arguments
 from nbpipe.core.facts import Import
-from nbpipe.core.mutations import changed_by_statement, root
-from nbpipe.core.scopes import ATTRIBUTE_STORE, ClassScope, ComprehensionScope, Flow, FunctionScope, TopScope, join
-
-_SWALLOWING = frozenset({"suppress", "raises"})
-"""Context managers (contextlib, pytest) after which a body may be half done."""
+from nbpipe.core.mutations import changed_by_statement
+from nbpipe.core.scopes import ATTRIBUTE_STORE, ClassScope, ComprehensionScope, Flow, FunctionScope, TopScope
 
 
 class StatementWalker(ExpressionWalker):
-    """Walks one top-level statement.
+    """Walks statements that hold no other ones, and definitions.
 
     Args:
         top: an empty scope.
@@ -30,18 +27,16 @@ class StatementWalker(ExpressionWalker):
         self.imports: list[Import] = []
         self.assigned: list[str] = []
         """Variables assigned at the top level, in the order of the text."""
-        self._breaks: list[list[Flow]] = []
+        self.breaks: list[list[Flow]] = []
         """For each loop around: what is known at its `break`s."""
-        self._continues: list[list[Flow]] = []
+        self.continues: list[list[Flow]] = []
 
     def block(self, statements: Sequence[ast.stmt]) -> None:
         """Walk statements in order."""
         for statement in statements:
-            handler = _HANDLERS.get(statement.__class__)
+            handler = self.handlers.get(statement.__class__)
             if handler is not None:
                 handler(self, statement)
-
-    # --- plain statements ---
 
     def _expr(self, node: Any) -> None:
         value = node.value
@@ -102,10 +97,10 @@ class StatementWalker(ExpressionWalker):
         self.scope.flow.dead = True
 
     def _continue(self, _node: Any) -> None:
-        self._jump(self._continues)
+        self._jump(self.continues)
 
     def _break(self, _node: Any) -> None:
-        self._jump(self._breaks)
+        self._jump(self.breaks)
 
     def _jump(self, loops: list[list[Flow]]) -> None:
         if loops:
@@ -153,8 +148,6 @@ class StatementWalker(ExpressionWalker):
         self.scope = outer
         self.target(node.name)
 
-    # --- definitions ---
-
     def _function(self, node: Any) -> None:
         for decorator in node.decorator_list:
             self.expression(decorator)
@@ -167,7 +160,7 @@ class StatementWalker(ExpressionWalker):
         scope = self.enter_function(node.args)
         self.block(node.body)
         self.leave_function(scope)
-        self._breaks, self._continues = loops
+        self.breaks, self.continues = loops
         self.scope = outer
         self.scope.bind(node.name)
 
@@ -181,7 +174,7 @@ class StatementWalker(ExpressionWalker):
         inner, self.scope = self.scope, scope
         loops = self._leave_loops()
         self.block(node.body)
-        self._breaks, self._continues = loops
+        self.breaks, self.continues = loops
         self.scope = inner
         self.scope = outer
         self.scope.bind(node.name)
@@ -202,8 +195,8 @@ class StatementWalker(ExpressionWalker):
 
     def _leave_loops(self) -> tuple[list[list[Flow]], list[list[Flow]]]:
         """Go where no `break` of the loops around counts, and return them to come back to."""
-        loops = self._breaks, self._continues
-        self._breaks, self._continues = [], []
+        loops = self.breaks, self.continues
+        self.breaks, self.continues = [], []
         return loops
 
     def _annotation(self, node: ast.expr | None) -> None:
@@ -212,136 +205,6 @@ class StatementWalker(ExpressionWalker):
             strings, self.strings = self.strings, {}
             self.expression(node)
             self.strings = strings
-
-    # --- statements that hold statements ---
-
-    def _if(self, node: Any) -> None:
-        ends = []
-        while True:  # a chain of elif is deep in the tree
-            holds, fails = self.test(node.test)
-            self.scope.flow = holds
-            self.block(node.body)
-            if _always(node.test):
-                fails.dead = True
-            ends.append(self.scope.flow)
-            self.scope.flow = fails
-            if len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
-                node = node.orelse[0]
-                continue
-            self.block(node.orelse)
-            ends.append(self.scope.flow)
-            break
-        self.scope.flow = join(ends)
-
-    def _for(self, node: Any) -> None:
-        if isinstance(node, ast.AsyncFor) and not self.functions:
-            self.awaits = True
-        self.expression(node.iter)
-        before = self.scope.flow.copy()
-        self.target(node.target)
-        self._loop(node, before)
-
-    def _while(self, node: Any) -> None:
-        holds, fails = self.test(node.test)
-        self.scope.flow = holds
-        self._loop(node, fails, endless=_always(node.test))
-
-    def _loop(self, node: Any, never: Flow, *, endless: bool = False) -> None:
-        """Walk the body of a loop and its `else`; `never` is what is known if the body is not executed at all."""
-        scope = self.scope
-        self._breaks.append([])
-        self._continues.append([])
-        self.block(node.body)
-        scope.flow = join([never, scope.flow, *self._continues.pop()])
-        if endless:
-            scope.flow = scope.flow.copy()
-            scope.flow.dead = True
-        broken = self._breaks.pop()
-        self.block(node.orelse)
-        scope.flow = join([scope.flow, *broken])
-
-    def _with(self, node: Any) -> None:
-        if isinstance(node, ast.AsyncWith) and not self.functions:
-            self.awaits = True
-        for item in node.items:
-            self.expression(item.context_expr)
-            if item.optional_vars is not None:
-                self.target(item.optional_vars)
-        scope = self.scope
-        before, mark, deleted = scope.flow.copy(), len(scope.trail), len(scope.deleted)
-        self.block(node.body)
-        if any(_swallows(item.context_expr) for item in node.items):
-            early = before.after(scope.trail[mark:], scope.deleted[deleted:])
-            scope.flow = join([early, scope.flow])
-
-    def _try(self, node: Any) -> None:
-        scope = self.scope
-        before, mark, deleted = scope.flow.copy(), len(scope.trail), len(scope.deleted)
-        self.block(node.body)
-        failed = before.after(scope.trail[mark:], scope.deleted[deleted:])
-        self.block(node.orelse)
-        ends = [scope.flow]
-        for handler in node.handlers:
-            scope.flow = failed.copy()
-            self._handler(handler)
-            ends.append(scope.flow)
-        scope.flow = join(ends)
-        if node.finalbody:
-            self._finally(node.finalbody, before.after(scope.trail[mark:], scope.deleted[deleted:]))
-
-    def _handler(self, node: ast.ExceptHandler) -> None:
-        if node.type is not None:
-            self.expression(node.type)
-        mark = len(self.scope.trail)
-        if node.name:
-            self.scope.bind(node.name)
-        self.block(node.body)
-        if node.name:  # Python deletes it, so that the traceback is not kept
-            self.scope.unbind(node.name)
-            trail = self.scope.trail
-            trail[mark:] = [name for name in trail[mark:] if name != node.name]
-
-    def _finally(self, body: list[ast.stmt], entered: Flow) -> None:
-        """Walk `finally`, which is executed after anything that may have happened above it."""
-        scope, normal, mark = self.scope, self.scope.flow, len(self.scope.trail)
-        scope.flow = entered.copy()
-        self.block(body)
-        final = scope.flow
-        scope.flow = Flow(
-            (normal.certain - (entered.certain - final.certain)) | (final.certain - entered.certain),
-            normal.maybe.union(scope.trail[mark:]),
-            normal.gone | final.gone,
-            dead=normal.dead or final.dead,
-        )
-
-    def _match(self, node: Any) -> None:
-        self.expression(node.subject)
-        scope = self.scope
-        ends = []
-        for case in node.cases:
-            missed = scope.flow.copy()
-            mark = len(scope.trail)
-            self._pattern(case.pattern)
-            if case.guard is not None:
-                self.expression(case.guard)
-            missed.maybe.update(scope.trail[mark:])
-            self.block(case.body)
-            ends.append(scope.flow)
-            missed.dead = case.guard is None and _matches_all(case.pattern)
-            scope.flow = missed
-        scope.flow = join([*ends, scope.flow])
-
-    def _pattern(self, pattern: ast.pattern) -> None:
-        stack: list[Any] = [pattern]
-        while stack:
-            node = stack.pop()
-            if isinstance(node, ast.expr):
-                self.expression(node)
-                continue
-            stack += list(ast.iter_child_nodes(node))[::-1]
-            name = getattr(node, "rest", None) if isinstance(node, ast.MatchMapping) else getattr(node, "name", None)
-            if name:
-                self.scope.bind(name)
 
     def _note_assigned(self, target: ast.expr) -> None:
         """Note the last variable of a target."""
@@ -357,61 +220,24 @@ class StatementWalker(ExpressionWalker):
         if isinstance(target, ast.Name) and target.id != "_":
             self.assigned.append(target.id)
 
-
-def _always(test: ast.expr) -> bool:
-    """Tell whether a condition always holds; `__name__` is `"__main__"` wherever cells are executed."""
-    if isinstance(test, ast.Constant):
-        return bool(test.value)
-    return (
-        isinstance(test, ast.Compare)
-        and root(test.left) == "__name__"
-        and isinstance(test.ops[0], ast.Eq)
-        and isinstance(test.comparators[0], ast.Constant)
-        and test.comparators[0].value == "__main__"
-    )
-
-
-def _matches_all(pattern: ast.pattern) -> bool:
-    if isinstance(pattern, ast.MatchOr):
-        return _matches_all(pattern.patterns[-1])
-    return isinstance(pattern, ast.MatchAs) and (pattern.pattern is None or _matches_all(pattern.pattern))
-
-
-def _swallows(context: ast.expr) -> bool:
-    if not isinstance(context, ast.Call):
-        return False
-    function = context.func
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    return name in _SWALLOWING
-
-
-_HANDLERS: dict[type[ast.stmt], Callable[[StatementWalker, Any], None]] = {
-    ast.Expr: StatementWalker._expr,
-    ast.Assign: StatementWalker._assign,
-    ast.AugAssign: StatementWalker._aug_assign,
-    ast.AnnAssign: StatementWalker._ann_assign,
-    ast.Delete: StatementWalker._delete,
-    ast.Return: StatementWalker._leave,
-    ast.Raise: StatementWalker._leave,
-    ast.Continue: StatementWalker._continue,
-    ast.Break: StatementWalker._break,
-    ast.Assert: StatementWalker._assert,
-    ast.Import: StatementWalker._import,
-    ast.ImportFrom: StatementWalker._import_from,
-    ast.Global: StatementWalker._global,
-    ast.Nonlocal: StatementWalker._nonlocal,
-    ast.FunctionDef: StatementWalker._function,
-    ast.AsyncFunctionDef: StatementWalker._function,
-    ast.ClassDef: StatementWalker._class,
-    ast.If: StatementWalker._if,
-    ast.For: StatementWalker._for,
-    ast.AsyncFor: StatementWalker._for,
-    ast.While: StatementWalker._while,
-    ast.With: StatementWalker._with,
-    ast.AsyncWith: StatementWalker._with,
-    ast.Try: StatementWalker._try,
-    ast.TryStar: StatementWalker._try,
-    ast.Match: StatementWalker._match,
-}
-if hasattr(ast, "TypeAlias"):  # `type A = ...`, from Python 3.12
-    _HANDLERS[ast.TypeAlias] = StatementWalker._type_alias
+    handlers: ClassVar[dict[type[ast.stmt], Callable[[Any, Any], None]]] = {
+        ast.Expr: _expr,
+        ast.Assign: _assign,
+        ast.AugAssign: _aug_assign,
+        ast.AnnAssign: _ann_assign,
+        ast.Delete: _delete,
+        ast.Return: _leave,
+        ast.Raise: _leave,
+        ast.Continue: _continue,
+        ast.Break: _break,
+        ast.Assert: _assert,
+        ast.Import: _import,
+        ast.ImportFrom: _import_from,
+        ast.Global: _global,
+        ast.Nonlocal: _nonlocal,
+        ast.FunctionDef: _function,
+        ast.AsyncFunctionDef: _function,
+        ast.ClassDef: _class,
+    }
+    if hasattr(ast, "TypeAlias"):  # `type A = ...`, from Python 3.12
+        handlers[ast.TypeAlias] = _type_alias
