@@ -96,6 +96,8 @@ class CellDef(msgspec.Struct, frozen=True, kw_only=True):
     """For a setup or parameters cell: the names it binds. For a view cell: the imports, functions and classes
     that read no asset and therefore always run. `*` stands for names that the text does not show (a star import or
     `%run` of something outside of the project)."""
+    uses: tuple[int, ...] = ()
+    """For a view cell: indexes of the view cells above whose names it uses; they run when it does."""
 
 
 class ParameterDef(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,6 +62,8 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     """In an order in which one after the other would work."""
     notebooks: Mapping[str, str] = MappingProxyType({})
     """Content hash of each notebook when the plan was made."""
+    notes: tuple[str, ...] = ()
+    """What a person should be told before it starts, for example which assets come along."""
 
 
 class StepRequest(msgspec.Struct, frozen=True, kw_only=True):

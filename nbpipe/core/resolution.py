@@ -215,8 +215,9 @@ class _NotebookResolver:
                 assets=cell.names if declares(cell) else (),
                 shows=tuple(sorted(named.shows)),
                 binds=named.binds,
+                uses=self._used_views(position, cell) if named.kind == "view" else (),
             )
-            for cell, named in zip(self._facts.cells, self._names.cells, strict=True)
+            for position, (cell, named) in enumerate(zip(self._facts.cells, self._names.cells, strict=True))
         )
         parameters = next((c for c in self._facts.cells if c.parameters and kinds[c.index] == "parameters"), None)
         return NotebookDef(
@@ -227,6 +228,11 @@ class _NotebookResolver:
             parameters=parameters.parameters if parameters is not None else (),
             content_hash=self._facts.content_hash,
         )
+
+    def _used_views(self, position: int, cell: CellFacts) -> tuple[int, ...]:
+        views = self._names.views
+        places = {views[read.name] for read in cell.code.reads if views.get(read.name, position) < position}
+        return tuple(self._facts.cells[place].index for place in sorted(places))
 
     def _report_cells(self) -> None:
         for position, cell in enumerate(self._facts.cells):
