@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -79,30 +78,6 @@ class Transaction:
     def _execute(self, statement: Statement, values: dict[str, object]) -> None:
         sql, constants = self._dialect.compiled(statement)
         self._cursor.execute(sql, constants | values if constants else values)
-
-
-class Signal:
-    """Counts what may be a change, and wakes those who wait for the next one."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._changed = threading.Condition()
-
-    @property
-    def count(self) -> int:
-        """Return how often `notify` was called."""
-        return self._count
-
-    def notify(self) -> None:
-        """Wake everybody who waits."""
-        with self._changed:
-            self._count += 1
-            self._changed.notify_all()
-
-    def wait(self, seen: int, timeout: float) -> bool:
-        """Wait until the count is not `seen` any more; False if `timeout` seconds passed before."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._count != seen, timeout)
 
 
 class Watch(Protocol):

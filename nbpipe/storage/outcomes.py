@@ -1,9 +1,14 @@
-"""What the end of a run means for what it had not finished, and what events are called."""
+"""What the stores must agree on: what the end of a run means for its parts, names of events, ambiguous names."""
 
 from __future__ import annotations
 
-from nbpipe.core.records import Outcome, RunStatus, StepStatus
+from collections.abc import Sequence
 
+from nbpipe.core.records import Outcome, RunStatus, StepStatus
+from nbpipe.errors import UnknownNameError
+
+CANDIDATES = 6
+"""How many runs are looked for when a prefix is ambiguous."""
 NOT_STARTED = "the run ended before this was started"
 
 #: How a run's end ends its steps: by the run's status, then by the step's.
@@ -49,3 +54,9 @@ ASSET_EVENTS: dict[Outcome, str] = {
 def left_behind(old: str, error: str | None) -> str | None:
     """Return the error of a step or asset that was `old` when its run ended with `error`."""
     return error if old == "running" else NOT_STARTED
+
+
+def ambiguous(prefix: str, found: Sequence[str]) -> UnknownNameError:
+    """Return the error for a prefix with which several runs begin."""
+    listed = ", ".join(found[: CANDIDATES - 1]) + (", ..." if len(found) >= CANDIDATES else "")
+    return UnknownNameError("run", prefix, hint=f"several runs begin with it: {listed}")

@@ -13,8 +13,9 @@ import psycopg
 import sqlalchemy as sa
 
 from nbpipe.errors import StateBusyError, StateError
-from nbpipe.storage.database import Signal, Transaction, Watch
+from nbpipe.storage.database import Transaction, Watch
 from nbpipe.storage.dialects import postgresql_dialect
+from nbpipe.storage.signals import Signal
 
 BUSY_SECONDS = 30.0
 _CHANNEL = "nbpipe_changes"

@@ -20,11 +20,16 @@ from nbpipe.errors import ConflictError, UnknownNameError
 from nbpipe.storage import asset_queries, codec, rows
 from nbpipe.storage import run_queries as queries
 from nbpipe.storage.database import Transaction
-from nbpipe.storage.outcomes import END_OF_ASSETS, END_OF_STEPS, RUN_EVENTS, STEP_EVENTS, left_behind
+from nbpipe.storage.outcomes import (
+    CANDIDATES,
+    END_OF_ASSETS,
+    END_OF_STEPS,
+    RUN_EVENTS,
+    STEP_EVENTS,
+    ambiguous,
+    left_behind,
+)
 from nbpipe.storage.sql_base import Happening, SqlPart
-
-CANDIDATES = 6
-"""How many runs are looked for when a prefix is ambiguous."""
 
 
 class SqlRuns(SqlPart):
@@ -244,9 +249,3 @@ class SqlRuns(SqlPart):
         for outcome, ending in END_OF_ASSETS[status].items():
             message = left_behind(outcome, error)
             transaction.run(queries.end_outcomes, run=run_id, old=outcome, new=ending, message=message)
-
-
-def ambiguous(prefix: str, found: Sequence[str]) -> UnknownNameError:
-    """Return the error for a prefix with which several runs begin."""
-    listed = ", ".join(found[: CANDIDATES - 1]) + (", ..." if len(found) >= CANDIDATES else "")
-    return UnknownNameError("run", prefix, hint=f"several runs begin with it: {listed}")

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 from nbpipe import clock
 from nbpipe.errors import StateBusyError, StateError
-from nbpipe.storage.database import Signal, Transaction, Watch
+from nbpipe.storage.database import Transaction, Watch
 from nbpipe.storage.dialects import sqlite_dialect
 from nbpipe.storage.filesystems import claim_for_this_host, is_network
+from nbpipe.storage.signals import Signal
 
 BUSY_SECONDS = 30.0
 POLL_SECONDS = 0.1
