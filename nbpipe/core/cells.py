@@ -25,3 +25,4 @@ class NotebookText(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[CellText, ...] = ()
     kernel: str | None = None
     content_hash: str = ""
+    """Hash of the cells and the kernel's name: new outputs alone don't change it."""
