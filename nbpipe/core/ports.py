@@ -233,11 +233,21 @@ class IOManager(Protocol):
 class StoreTarget(Protocol):
     """Where a value belongs."""
 
-    env: str
-    asset: str
-    partition: str
-    uid: str
-    """Unique per commit: a value is never written over another."""
+    @property
+    def env(self) -> str:
+        """Name of the environment."""
+
+    @property
+    def asset(self) -> str:
+        """Name of the asset."""
+
+    @property
+    def partition(self) -> str:
+        """Key of the partition, empty without one."""
+
+    @property
+    def uid(self) -> str:
+        """Unique per commit: a value is never written over another."""
 
 
 class KernelRequest(Protocol):

@@ -21,12 +21,13 @@ from nbpipe.core.parameters import canonical, canonical_source
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Materialization, NewMaterialization, StoredValue
 from nbpipe.errors import DefinitionError, MissingValueError
-from nbpipe.io.registry import IORegistry
-from nbpipe.io.targets import Target
+from nbpipe.io.registry import IoRegistry
+from nbpipe.io.targets import StoreTarget
 from nbpipe.kernel.bodies import Body
 from nbpipe.kernel.captures import Displays, captured_displays, replay
 from nbpipe.kernel.measures import peak_memory, reset_peak_memory, time_limit
 from nbpipe.kernel.namespaces import NotebookNamespace
+from nbpipe.kernel.tracebacks import own_errors, start_at
 from nbpipe.kernel.values import Values
 
 
@@ -100,7 +101,7 @@ class AssetCells:
         self,
         shell: InteractiveShell,
         store: StateStore,
-        io: IORegistry,
+        io: IoRegistry,
         *,
         env: str,
         file_hash: Callable[[str], str],
@@ -114,7 +115,7 @@ class AssetCells:
         self.names = NotebookNamespace(shell.user_ns)
         self.run_id = run_id
         self._io = io
-        self._file_hash = file_hash
+        self.file_hash = file_hash
 
     def effective_parameters(self, names: Collection[str], defaults: Mapping[str, str]) -> dict[str, str]:
         """Return the value of each parameter as source text: what the notebook holds, else its default."""
@@ -129,7 +130,7 @@ class AssetCells:
 
     def file_hashes(self, specs: Collection[AssetSpec]) -> dict[str, str]:
         """Return the content hash of each file input."""
-        return {path: self._file_hash(path) for spec in specs for path in spec.files}
+        return {path: self.file_hash(path) for spec in specs for path in spec.files}
 
     def load(self, cell: AssetCell, current: Mapping[str, Materialization]) -> None:
         """Bind stored values instead of executing, and show what the cell showed when it computed them."""
@@ -147,7 +148,8 @@ class AssetCells:
             Exception: whatever the body raises; the failed attempt is recorded.
         """
         __tracebackhide__ = True
-        execution = self._prepare(cell)
+        with own_errors():
+            execution = self._prepare(cell)
 
         def attempt() -> Any:
             __tracebackhide__ = True
@@ -159,15 +161,17 @@ class AssetCells:
             with captured_displays(self.shell) as execution.displays:
                 value = _retrying(cell.specs[0], attempt)()
                 self._show(execution, value)
-            return self._finish(execution, value)
+            with own_errors():
+                return self._finish(execution, value)
         except Exception as error:
-            self._fail(cell, error)
+            self._fail(execution, error)
             raise
 
     async def execute_async(self, cell: AssetCell) -> tuple[Materialization, ...]:
         """Do what `execute` does for a body with top-level `await`."""
         __tracebackhide__ = True
-        execution = self._prepare(cell)
+        with own_errors():
+            execution = self._prepare(cell)
 
         async def attempt() -> Any:
             __tracebackhide__ = True
@@ -179,9 +183,10 @@ class AssetCells:
             with captured_displays(self.shell) as execution.displays:
                 value = await _retrying(cell.specs[0], attempt)()
                 self._show(execution, value)
-            return self._finish(execution, value)
+            with own_errors():
+                return self._finish(execution, value)
         except Exception as error:
-            self._fail(cell, error)
+            self._fail(execution, error)
             raise
 
     def _prepare(self, cell: AssetCell) -> _Execution:
@@ -237,8 +242,8 @@ class AssetCells:
         return committed
 
     def _store(self, key: str, value: Any, cell: AssetCell) -> StoredValue:
-        io = self._io[cell.specs[0].options.io or "files"]
-        return io.store(value, Target(env=self.env, asset=key, partition="", uid=clock.new_id()))
+        manager = self._io.manager(cell.specs[0].options.io)
+        return manager.store(value, StoreTarget(env=self.env, asset=key, uid=clock.new_id()))
 
     def _new(
         self,
@@ -275,8 +280,9 @@ class AssetCells:
             displays=execution.displays.bundles,
         )
 
-    def _fail(self, cell: AssetCell, error: Exception) -> None:
-        keys = [spec.key for spec in cell.specs]
+    def _fail(self, execution: _Execution, error: Exception) -> None:
+        start_at(self.shell, error, execution.body.filename)
+        keys = [spec.key for spec in execution.cell.specs]
         message = f"{type(error).__name__}: {error}"
         self.store.record_failure(self.env, keys, message, at=clock.now(), run_id=self.run_id)
 

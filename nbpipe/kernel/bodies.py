@@ -11,10 +11,11 @@ import inspect
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
-from IPython.core.displayhook import DisplayHook
 from IPython.core.interactiveshell import InteractiveShell
+
+from nbpipe.kernel.shells import ends_in_semicolon, transform_tree, transformer
 
 
 class Body:
@@ -28,14 +29,15 @@ class Body:
         """
         self._shell = shell
         code, self.transformed = _transformed(shell, source, first_line)
-        self._name = shell.compile.cache(code, shell.execution_count, raw_code=cell)
-        tree = shell.compile.ast_parse(code, filename=self._name)
-        tree = shell.transform_ast(tree)
+        self.filename = shell.compile.cache(code, shell.displayhook.prompt_count, raw_code=cell)
+        parsed = cast("ast.Module", shell.compile.ast_parse(code, filename=self.filename))
+        tree = transform_tree(shell, parsed)
         self._last: ast.Expression | None = None
-        if tree.body and isinstance(tree.body[-1], ast.Expr):
-            self._last = ast.Expression(tree.body.pop().value)
+        if tree.body and isinstance(last := tree.body[-1], ast.Expr):
+            self._last = ast.Expression(last.value)
+            del tree.body[-1]
         self._tree = tree
-        self.quiet = DisplayHook.semicolon_at_end_of_expression(code)
+        self.quiet = ends_in_semicolon(code)
 
     @property
     def ends_in_expression(self) -> bool:
@@ -64,7 +66,7 @@ class Body:
         return await value if inspect.iscoroutine(value) and _awaits(self._last) else value
 
     def _compiled(self, tree: ast.Module | ast.Expression, mode: str, flags: int = 0) -> types.CodeType:
-        code: types.CodeType = compile(tree, self._name, mode, self._shell.compile.flags | flags, dont_inherit=True)
+        code: types.CodeType = compile(tree, self.filename, mode, self._shell.compile.flags | flags, dont_inherit=True)
         return code
 
     @contextmanager
@@ -92,7 +94,7 @@ def _transformed(shell: InteractiveShell, source: str, first_line: int) -> tuple
     try:
         ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
-        translated = shell.transform_cell(text)
+        translated = transformer(shell)(text)
         return padding + translated, translated != text
     return padding + text, False
 

@@ -53,14 +53,14 @@ def captured_displays(shell: InteractiveShell) -> Iterator[Displays]:
         displays.add(format_dict)
         return write(format_dict, *args, **kwargs)
 
-    publisher.publish = copying_publish
-    hook.write_format_data = copying_write
+    # Hooks of the publisher exist in kernels only; an attribute of the instance covers the method everywhere.
+    vars(publisher)["publish"] = copying_publish
+    vars(hook)["write_format_data"] = copying_write
     try:
         yield displays
     finally:
-        # Deleting the instance's attribute uncovers the method of the class again.
-        del publisher.publish
-        del hook.write_format_data
+        del vars(publisher)["publish"]
+        del vars(hook)["write_format_data"]
 
 
 def replay(shell: InteractiveShell, bundles: tuple[Mapping[str, Any], ...]) -> None:

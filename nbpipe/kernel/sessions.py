@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
+from nbpipe.core.declarations import split_cell
 from nbpipe.core.records import Materialization
 from nbpipe.kernel.asset_cells import AssetCell, AssetCells
 
@@ -19,6 +21,14 @@ class CurrentCell(NamedTuple):
     source: str
     cell_id: str | None
 
+    def located(self, line: str, body: str) -> tuple[str, int]:
+        """Return the text of the cell of an asset magic, and the 1-based line on which its body starts."""
+        split = split_cell(self.source)
+        if split.magic == "asset" and split.line.split() == line.split():
+            return self.source, split.first_line
+        # The magic was called by code, not written as a cell.
+        return f"%%asset {line}\n{body}", 2
+
 
 class Session(Protocol):
     """What the magics need."""
@@ -26,7 +36,10 @@ class Session(Protocol):
     shell: InteractiveShell
     in_step: bool
     """This kernel executes a step of a job: nothing here starts work or changes automation."""
-    cells: AssetCells
+
+    @property
+    def cells(self) -> AssetCells:
+        """Executes and loads asset cells."""
 
     def before_cell(self, info: ExecutionInfo) -> None:
         """Prepare for a cell that is about to run; called for every cell."""
@@ -39,6 +52,23 @@ class Session(Protocol):
 
         Raises:
             NbpipeError: the cell can't be executed as it is written.
+        """
+
+    def known_assets(self) -> Collection[str]:
+        """Return the names of all assets of the project."""
+
+    def force(self, assets: tuple[str, ...]) -> None:
+        """Execute the next run of these assets' cells whatever their state; without a name, of all here.
+
+        Raises:
+            UsageError: an asset is not of this notebook.
+        """
+
+    def place(self, notebook: str) -> None:
+        """Take `notebook` for the one of this kernel.
+
+        Raises:
+            UsageError: there is no such notebook.
         """
 
     def committed(self, cell: AssetCell, materializations: tuple[Materialization, ...]) -> None:

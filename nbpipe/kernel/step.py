@@ -9,10 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
 from nbpipe import clock
@@ -22,22 +20,20 @@ from nbpipe.core.plans import StepRequest
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Materialization
 from nbpipe.core.staleness import out_of_date
-from nbpipe.errors import ExecutionError, RefusedError
-from nbpipe.io.registry import IORegistry, open_io
+from nbpipe.errors import RefusedError
+from nbpipe.io.registry import IoRegistry, open_io
 from nbpipe.kernel.asset_cells import AssetCell, AssetCells
 from nbpipe.kernel.extension import load
 from nbpipe.kernel.sessions import CurrentCell, set_session
+from nbpipe.kernel.shells import current_shell, executed_text, transformer
 from nbpipe.loading.files import FileHashes
 from nbpipe.settings import resolve_secrets
 from nbpipe.storage.open import open_store
 
-#: Runner and kernel must agree on it: it changes whenever the meaning of a step request does.
-PROTOCOL = 1
-
 
 def begin(path: str) -> None:
     """Turn this kernel into that of the step described by the request file at `path`."""
-    shell = _shell()
+    shell = current_shell()
     request = msgspec.json.decode(Path(path).read_bytes(), type=StepRequest)
     root = Path(request.root)
     store = open_store(resolve_secrets(request.state), root=root)
@@ -47,8 +43,8 @@ def begin(path: str) -> None:
 
 def define(source: str, names: Collection[str]) -> None:
     """Execute those imports, functions and classes of a view cell that asset cells below may use."""
-    shell = _shell()
-    code = shell.transform_cell(source)
+    shell = current_shell()
+    code = transformer(shell)(source)
     tree = ast.parse(code)
     tree.body = [node for node in tree.body if _defines(node, frozenset(names))]
     exec(compile(tree, "<view cell>", "exec"), shell.user_global_ns)  # noqa: S102 - the notebook's own statements
@@ -56,7 +52,7 @@ def define(source: str, names: Collection[str]) -> None:
 
 def end() -> None:
     """Release the state store."""
-    set_session(_shell(), None)
+    set_session(current_shell(), None)
 
 
 class StepSession:
@@ -64,7 +60,7 @@ class StepSession:
 
     in_step = True
 
-    def __init__(self, shell: InteractiveShell, request: StepRequest, store: StateStore, io: IORegistry) -> None:
+    def __init__(self, shell: InteractiveShell, request: StepRequest, store: StateStore, io: IoRegistry) -> None:
         """Work for one request; the store is closed with the session."""
         self.shell = shell
         self.request = request
@@ -77,9 +73,10 @@ class StepSession:
 
     def before_cell(self, info: ExecutionInfo) -> None:
         """Load the assets that a view cell is about to read."""
-        self._current = CurrentCell(info.raw_cell, info.cell_id)
-        if not info.raw_cell.lstrip().startswith("%%"):
-            self._load_read(info.raw_cell)
+        source = executed_text(info)
+        self._current = CurrentCell(source, info.cell_id)
+        if not source.lstrip().startswith("%%"):
+            self._load_read(source)
 
     def after_cell(self, result: ExecutionResult) -> None:
         """Nothing to do: the runner sees what a cell did."""
@@ -93,6 +90,16 @@ class StepSession:
             print(f"{cell.name}: unchanged, not executed")  # noqa: T201 - the record says what happened
             return None
         return cell
+
+    def known_assets(self) -> Collection[str]:
+        """Return the names of all assets of the project."""
+        return self._known
+
+    def force(self, assets: tuple[str, ...]) -> None:
+        """Nothing to do: the plan says what executes."""
+
+    def place(self, notebook: str) -> None:
+        """Nothing to do: the plan says which notebook this is."""
 
     def committed(self, cell: AssetCell, materializations: tuple[Materialization, ...]) -> None:
         """Nothing to say: the record shows the cell's own output."""
@@ -109,12 +116,12 @@ class StepSession:
         index = specs[0].cell.index
         binds = {name for cell in self.request.step.cells for name in cell.binds}
         above = {name for cell in self.request.step.cells if cell.index < index for name in cell.binds}
-        source = self._current.source or f"%%asset {line}\n{body}"
+        source, first_line = self._current.located(line, body)
         return AssetCell(
             specs=specs,
             source=source,
             body=body,
-            first_line=source.count("\n") - body.rstrip("\n").count("\n") + 1 if body in source else 2,
+            first_line=first_line,
             visible=above,
             protected=binds | self._known,
             defaults=self.request.parameter_defaults,
@@ -124,22 +131,21 @@ class StepSession:
     def _reasons(self, cell: AssetCell) -> list[str]:
         keys = {key for spec in cell.specs for key in (spec.key, *spec.inputs)}
         states = self.store.states(self.request.env, keys)
-        files = self.cells.file_hashes(cell.specs)
         reasons: list[str] = []
         for spec in cell.specs:
             parameters = self.cells.effective_parameters(spec.parameters, cell.defaults)
-            reasons += out_of_date(spec, states, files=files, parameters=parameters, now=clock.now())
+            reasons += out_of_date(spec, states, files=self.cells.file_hash, parameters=parameters, now=clock.now())
         return reasons
 
     def _load_read(self, source: str) -> None:
-        facts = analyze(source, transform=self.shell.transform_cell)
+        facts = analyze(source, transform=transformer(self.shell))
         for name in dict.fromkeys(read.name for read in facts.reads):
             if name in self._known and name not in self.cells.names:
                 self.cells.names.bind(name, self.cells.values.load_current(name)[1])
 
 
 def _unnamed(body: str, shell: InteractiveShell) -> tuple[str, ...]:
-    last = analyze(body, transform=shell.transform_cell).last_assigned
+    last = analyze(body, transform=transformer(shell)).last_assigned
     return (last,) if last else ()
 
 
@@ -147,12 +153,3 @@ def _defines(node: ast.stmt, names: frozenset[str]) -> bool:
     if isinstance(node, ast.Import | ast.ImportFrom):
         return any((alias.asname or alias.name.partition(".")[0]) in names or alias.name == "*" for alias in node.names)
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name in names
-
-
-def _shell() -> InteractiveShell:
-    shell: Any = get_ipython()  # type: ignore[no-untyped-call]  # IPython does not annotate it
-    if shell is None:
-        raise ExecutionError("a step needs an IPython kernel")
-    return shell
-
-

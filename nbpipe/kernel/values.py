@@ -7,7 +7,7 @@ from typing import Any
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Materialization
 from nbpipe.errors import MissingValueError
-from nbpipe.io.registry import IORegistry
+from nbpipe.io.registry import IoRegistry
 from nbpipe.io.sharing import share
 
 
@@ -18,7 +18,7 @@ class Values:
     an asset body receives, and each body gets a copy of its own.
     """
 
-    def __init__(self, store: StateStore, io: IORegistry, env: str) -> None:
+    def __init__(self, store: StateStore, io: IoRegistry, env: str) -> None:
         """Read the values of one environment."""
         self._store = store
         self._io = io
@@ -40,7 +40,7 @@ class Values:
                 "load a newer version, or materialize it again"
             )
         stored = materialization.stored
-        return self._io[stored.io].load(stored)
+        return self._io.manager(stored.io).load(stored)
 
     def load_current(self, asset: str, *, version: int | None = None) -> tuple[Materialization, Any]:
         """Return the current materialization of an asset (or one of its versions) and its value.
@@ -63,7 +63,7 @@ class Values:
 
     def remember(self, materialization: Materialization, value: Any) -> None:
         """Keep a copy of a value just committed, if it may be handed on."""
-        if self._io[materialization.stored.io].shareable(value, materialization.stored):
+        if self._io.manager(materialization.stored.io).shareable(value, materialization.stored):
             self._remembered[materialization.asset] = (materialization.id, share(value))
         else:
             self._remembered.pop(materialization.asset, None)

@@ -1,0 +1,135 @@
+"""The magics: each parses its line and delegates.
+
+`%%asset` and its line form are the notebook's own; magics that are also commands of the terminal
+(`%materialize`, `%status`, `%lineage`, `%why`, `%runs`, ...) have their one definition in `nbpipe.commands`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from IPython.core.error import UsageError as IPythonUsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, magics_class, no_var_expand
+
+from nbpipe.commands.registry import MAGIC_COMMANDS
+from nbpipe.core.asset_options import asset_help
+from nbpipe.core.declarations import DECLARED_LATER, LATER_CELL_MAGICS, parse_asset
+from nbpipe.core.references import parse_reference
+from nbpipe.kernel.sessions import Session, session_of
+from nbpipe.kernel.tracebacks import own_errors
+
+_ASSET_LINE_USAGE = """%asset NAME[#VERSION]
+
+Return the stored value of an asset, for example `df = %asset orders` or `old = %asset orders#3`.
+
+"""
+_FORCE_USAGE = """%force [NAME...]
+
+The next run of the cells of these assets executes them, also if nothing changed. Without a name: of all
+assets of this notebook."""
+_PROJECT_USAGE = """%project NOTEBOOK
+
+Say which notebook this is, where nbpipe can't find out; the path is relative to the working folder."""
+
+
+@magics_class
+class PipelineMagics(Magics):
+    """Everything that `%load_ext nbpipe` adds under a `%`."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        """Collect the magics; `register_magics` makes them known."""
+        super().__init__(shell)
+        lines: dict[str, Callable[..., Any]] = {
+            "asset": self.asset_line,
+            "force": self.force,
+            "project": self.project,
+        }
+        for name in MAGIC_COMMANDS:
+            lines[name] = self._command(name)
+        cells: dict[str, Callable[..., Any]] = {"asset": self.asset}
+        for name in DECLARED_LATER:
+            (cells if name in LATER_CELL_MAGICS else lines)[name] = _refusal(name)
+        self.magics = {"line": lines, "cell": cells}
+
+    @no_var_expand
+    def asset(self, line: str, cell: str) -> None:
+        """Compute, store and bind an asset, or load it if nothing changed."""
+        __tracebackhide__ = True
+        if _help(line):
+            print(asset_help())  # noqa: T201 - IPython shows help like this
+            return
+        session = self._session()
+        with own_errors():
+            prepared = session.admit(line, cell)
+        if prepared is not None:
+            session.committed(prepared, session.cells.execute(prepared))
+
+    @no_var_expand
+    def asset_line(self, line: str) -> Any:
+        """Return the stored value of an asset."""
+        __tracebackhide__ = True
+        if _help(line):
+            print(_ASSET_LINE_USAGE + asset_help())  # noqa: T201 - see `asset`
+            return None
+        with own_errors():
+            reference = parse_reference(line)
+            return self._session().cells.values.load_current(reference.asset, version=reference.version)[1]
+
+    @no_var_expand
+    def force(self, line: str) -> None:
+        """Execute the next run of these asset cells whatever their state."""
+        __tracebackhide__ = True
+        if _help(line):
+            print(_FORCE_USAGE)  # noqa: T201 - see `asset`
+            return
+        session = self._session()
+        if session.in_step:
+            return
+        with own_errors():
+            session.force(parse_asset(line).names)
+
+    @no_var_expand
+    def project(self, line: str) -> None:
+        """Say which notebook this is."""
+        __tracebackhide__ = True
+        if _help(line):
+            print(_PROJECT_USAGE)  # noqa: T201 - see `asset`
+            return
+        with own_errors():
+            self._session().place(line.strip().strip("'\""))
+
+    def _command(self, name: str) -> Callable[[str], Any]:
+        @no_var_expand
+        def magic(line: str) -> Any:
+            __tracebackhide__ = True
+            from nbpipe.kernel.commands import run
+
+            with own_errors():
+                return run(name, line, self._session())
+
+        magic.__name__ = name
+        magic.__doc__ = MAGIC_COMMANDS[name]
+        return cast("Callable[[str], Any]", magic)
+
+    def _session(self) -> Session:
+        session = session_of(cast("InteractiveShell", self.shell))
+        if session is None:
+            raise IPythonUsageError("run %load_ext nbpipe first")
+        return session
+
+
+def _refusal(name: str) -> Callable[..., None]:
+    mark = "%%" if name in LATER_CELL_MAGICS else "%"
+
+    def refuse(line: str, cell: str = "") -> None:  # noqa: ARG001 - the signature of a magic
+        __tracebackhide__ = True
+        raise IPythonUsageError(f"{mark}{name} is not available in this version of nbpipe")
+
+    refuse.__doc__ = f"{mark}{name} is not available in this version."
+    return cast("Callable[..., None]", no_var_expand(refuse))
+
+
+def _help(line: str) -> bool:
+    return "--help" in line.split()

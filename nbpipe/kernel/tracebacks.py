@@ -1,0 +1,47 @@
+"""Show errors where the person wrote the line: without our own frames between the cell and its body."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from types import TracebackType
+
+from IPython.core.error import UsageError as IPythonUsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from nbpipe.errors import NbpipeError, UsageError
+
+
+def start_at(shell: InteractiveShell, error: BaseException, filename: str) -> None:
+    """Let IPython show the traceback of `error` from the first frame of `filename` on."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != filename:
+        trace = trace.tb_next
+    if trace is None:
+        return
+
+    def render() -> list[str]:
+        lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)
+        return lines
+
+    _render_by(error, render)
+
+
+@contextlib.contextmanager
+def own_errors() -> Iterator[None]:
+    """Show our own errors by their message alone: it says what, where and what to do."""
+    __tracebackhide__ = True
+    try:
+        yield
+    except UsageError as error:
+        raise IPythonUsageError(str(error)) from error
+    except NbpipeError as error:
+        message = f"{type(error).__name__}: {error}"
+        _render_by(error, lambda: [message])
+        raise
+
+
+def _render_by(error: BaseException, render: object) -> None:
+    # IPython asks an exception for this method before it formats a traceback itself.
+    with contextlib.suppress(AttributeError):
+        error._render_traceback_ = render  # type: ignore[attr-defined]
