@@ -21,7 +21,7 @@ from nbpipe.loading.locations import DEFAULT_LOCATION, locate
 from nbpipe.loading.modules import ProjectModules
 from nbpipe.loading.remembered import Entry
 from nbpipe.loading.resolving import Material, resolve_again
-from nbpipe.loading.roots import find_root
+from nbpipe.loading.roots import STATE_FOLDER, find_root
 from nbpipe.loading.scan import UNKNOWN, scan
 
 
@@ -123,12 +123,13 @@ def _load(root: Path, config: Config, index: Index, previous: LoadedProject | No
     entries = {path: index.notebooks.refresh(path, walk.notebooks[path]) for path in locations}
     index.notebooks.keep_only(walk.notebooks)
     resolve_again(Material(root, config, walk, locations, entries), index)
-    if entries:  # looking at a folder without notebooks leaves no trace in it
+    definitions = index.definitions()
+    if definitions.assets or (root / STATE_FOLDER).is_dir():  # else it is no project of ours: leave no trace in it
         index.save()
     return LoadedProject(
         root=root,
         config=config,
-        definitions=index.definitions(),
+        definitions=definitions,
         locations=MappingProxyType(locations),
         file_hash=previous.file_hash if previous else FileHashes(root, now_ns=now_ns),
         _index=index,

@@ -181,9 +181,10 @@ def test_an_index_is_not_rewritten_without_need(two):
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
-def test_looking_at_a_folder_without_notebooks_leaves_no_trace(tmp_path):
+def test_looking_at_a_folder_without_assets_leaves_no_trace(tmp_path):
+    write_notebook(tmp_path / "plain.ipynb", ["x = 1"])
     assert load_project(tmp_path).definitions.assets == {}
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["plain.ipynb"]
 
 
 def test_a_project_without_configuration_keeps_an_index(tmp_path):
