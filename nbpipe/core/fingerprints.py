@@ -41,6 +41,10 @@ def fingerprint(node: ast.AST) -> str:
             emit(f"(Name {len(item.id)}:{item.id})")
         elif kind is ast.Constant:
             emit(f"(Constant {_atom(item.value)})")
+        elif kind is ast.Attribute:  # written as `_expand` would, but faster, like `Name` and `Constant`
+            push(")")
+            push(item.value)
+            emit(f"(Attribute attr={len(item.attr)}:{item.attr} value=")
         elif kind is ast.JoinedStr:
             push(")")
             stack.extend(_merged(item.values)[::-1])
@@ -86,6 +90,9 @@ def _expand(node: ast.AST, emit: Any, stack: list[Any]) -> None:
     """Write the head of a node, and lay its fields on the stack so that the first comes off first."""
     kind = node.__class__
     head, fields = _plans.get(kind) or _plan(kind)
+    if not fields:  # operators
+        emit(head + ")")
+        return
     emit(head)
     todo: list[Any] = []
     push = todo.append

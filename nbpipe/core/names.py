@@ -136,23 +136,29 @@ def _facts(source: str, transform: Transform | None) -> CodeFacts:
 def _statement(node: ast.stmt, walker: PathWalker, lines: list[str]) -> Statement:
     """Return the facts of one statement that was just walked."""
     scope, flow = walker.top, walker.top.flow
-    reads = [Read(use.name, use.line, certain=use.certain) for use in scope.uses]
-    deferred = [use for use in scope.deferred if use.name not in flow.certain]
-    reads += [Read(use.name, use.line, deferred=True, certain=use.name not in flow.maybe) for use in deferred]
-    free = {read.name for read in reads}
-    uses = [*scope.uses, *deferred, *scope.hidden]
-    decorators = getattr(node, "decorator_list", ())
+    reads = [Read(use.name, use.line, False, use.certain) for use in scope.uses]  # noqa: FBT003  (faster in place)
+    uses = scope.uses
+    if scope.deferred:
+        deferred = [use for use in scope.deferred if use.name not in flow.certain]
+        reads += [Read(use.name, use.line, deferred=True, certain=use.name not in flow.maybe) for use in deferred]
+        uses = uses + deferred
+    if scope.hidden:
+        uses = uses + scope.hidden
+    changed: tuple[str, ...] = ()
+    if scope.changed or scope.rebound:
+        free = {*scope.rebound, *(read.name for read in reads)}
+        changed = tuple(name for name in (scope.changed | scope.rebound) if name in free)
     return Statement(
-        line=min([node.lineno, *(each.lineno for each in decorators)]),
+        line=min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))]),
         end_line=node.end_lineno or node.lineno,
         kind=_kind(node),
         fingerprint=fingerprint(node),
-        binds=tuple(name for name in dict.fromkeys(scope.trail) if name in flow.maybe),
+        binds=tuple([name for name in dict.fromkeys(scope.trail) if name in flow.maybe]),
         reads=_one_a_name(reads),
-        mutates=tuple(name for name in (scope.changed | scope.rebound) if name in free or name in scope.rebound),
+        mutates=changed,
         imports=tuple(walker.imports),
-        attributes=tuple(dict.fromkeys((use.name, use.attribute) for use in uses if use.attribute)),
-        dynamic=tuple(dict.fromkeys(use.name for use in uses if use.attribute is None)),
+        attributes=tuple(dict.fromkeys([(use.name, use.attribute) for use in uses if use.attribute])),
+        dynamic=tuple(dict.fromkeys([use.name for use in uses if use.attribute is None])),
         strings=tuple(walker.strings),
         literal=_literal(node, lines),
     )
