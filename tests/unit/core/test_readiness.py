@@ -49,7 +49,13 @@ def test_the_plan_is_as_the_table_says():
         # a view cell that fails loses no asset
         ({0: "failure"}, {"a": "success", "x": "success"}, (1, 3), {}, {}),
         ({0: "success", 1: "success", 2: "success", 3: "success"}, dict.fromkeys("abxycd", "success"), (), {}, {}),
-        ({0: "success", 1: "canceled"}, {"a": "success"}, (3,), {2: "upstream b did not succeed"}, {"c": "b"}),
+        (
+            {0: "success", 1: "canceled"},
+            {"a": "success", "x": "success", "y": "success"},
+            (3,),
+            {2: "upstream b did not succeed"},
+            {"c": "b"},
+        ),
     ],
 )
 def test_what_may_start(steps, outcomes, ready, blocked, lost):
