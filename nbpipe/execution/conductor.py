@@ -15,6 +15,7 @@ from nbpipe.core.ports import RunStore, StateStore
 from nbpipe.core.records import Outcome, StepStatus
 from nbpipe.core.tasks import StepOutcome, StepTask
 from nbpipe.errors import CanceledError, CellError, KernelDiedError
+from nbpipe.execution.requests import executable
 
 if TYPE_CHECKING:
     from nbpipe.core.definitions import AssetOptions
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 #: Outcomes after which what is downstream can't be computed.
 LOST: frozenset[Outcome] = frozenset({"failed", "skipped", "canceled"})
 _CANCELED = "the run was asked to stop"
+#: The cell that sets parameters is not in the saved notebook.
+_INJECTED = -1
 
 
 class Tell(Protocol):
@@ -133,7 +136,8 @@ class Conductor:
     ) -> Reply:
         if self._stopping():
             raise CanceledError(_CANCELED)
-        self._tell("cell_started", plan.index, assets=plan.assets)
+        at = None if plan.index == _INJECTED else plan.index
+        self._tell("cell_started", at, assets=plan.assets)
         status, error = "failed", None
         try:
             reply = session.run(position, timeout=timeout)
@@ -150,7 +154,7 @@ class Conductor:
             )
             raise KernelDiedError(error) from died
         finally:
-            self._tell("cell_ended", plan.index, assets=plan.assets, status=status, error=error)
+            self._tell("cell_ended", at, assets=plan.assets, status=status, error=error)
 
     # --- outcomes ---
 
@@ -190,13 +194,20 @@ class Conductor:
 
     def _order(self, notebook: OpenNotebook) -> list[tuple[CellPlan, int]]:
         """Return the cells to execute with their positions in the record, the injected parameters among them."""
+        cells = notebook.node.cells
         plans = {plan.index: plan for plan in self._plan.cells}
-        order = [(plans[index], notebook.position(index)) for index in self._plan.order]
+        indexes: Iterable[int] = self._plan.order
+        if self._plan.whole:  # Run All decides by the cells themselves
+            indexes = (notebook.original(at) for at in range(len(cells)) if at != notebook.injected)
+        order = [
+            (plans.get(index) or CellPlan(index=index, cell_id="", action="run"), notebook.position(index))
+            for index in indexes
+        ]
         injected = notebook.injected
         if injected is not None and all(position != injected for _, position in order):
             before = next((at for at, (_, position) in enumerate(order) if position == injected - 1), -1)
-            order.insert(before + 1, (CellPlan(index=injected, cell_id="", action="run"), injected))
-        return order
+            order.insert(before + 1, (CellPlan(index=_INJECTED, cell_id="", action="run"), injected))
+        return [(plan, position) for plan, position in order if executable(cells[position])]
 
 
 def lost_upstream(store: RunStore, task: StepTask) -> dict[str, Outcome]:

@@ -17,6 +17,10 @@ from nbpipe.core.tasks import DEFAULT_KERNEL, PROTOCOL, StepTask
 _OURS = re.compile(r"\bnbpipe\b|^%%(asset|op|graph|check|sensor|resource)\b", re.MULTILINE)
 
 
+#: Tags of cells that are never executed.
+SKIPPED = frozenset({"skip-execution", "nbpipe:skip"})
+
+
 class NewKernel(msgspec.Struct, frozen=True, kw_only=True):
     """What a kernel is to be like."""
 
@@ -50,6 +54,15 @@ def stable_hashes() -> dict[str, str]:
 def needs_nbpipe(task: StepTask, cells: list[Any]) -> bool:
     """Tell whether a step's kernel must have nbpipe: not for a notebook that never speaks of it."""
     return bool(task.request.assets) or any(cell.cell_type == "code" and _OURS.search(cell.source) for cell in cells)
+
+
+def executable(cell: object) -> bool:
+    """Tell whether a cell of a notebook is code that may be executed."""
+    return (
+        getattr(cell, "cell_type", "") == "code"
+        and bool(str(getattr(cell, "source", "")).strip())
+        and not SKIPPED & set(getattr(cell, "metadata", {}).get("tags", []))
+    )
 
 
 def watch_code(pipe: int) -> str:

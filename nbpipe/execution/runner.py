@@ -200,7 +200,8 @@ class _RunExecution:
         failed = [each for _, each in sorted(self._outcomes.items()) if each.status in ("failure", "canceled")]
         if not failed:
             return "success", None
-        first = f"{self._steps[failed[0].index].notebook}: {failed[0].error}"
+        notebook, first = self._steps[failed[0].index].notebook, failed[0].error or "no reason is known"
+        first = first if notebook in first else f"{notebook}: {first}"
         return "failure", first if len(failed) == 1 else f"{len(failed)} steps failed; the first: {first}"
 
 

@@ -10,10 +10,8 @@ from nbpipe.core.tasks import OutputLimits
 from nbpipe.errors import ExecutionError, KernelDiedError, RefusedError
 from nbpipe.execution.cells import CellClient, Reply
 from nbpipe.execution.manager import RecordManager
-from nbpipe.execution.requests import END_CODE, FAREWELL_CODE, begin_code, watch_code
+from nbpipe.execution.requests import END_CODE, FAREWELL_CODE, begin_code, executable, watch_code
 
-#: Cells that Run All leaves out.
-SKIPPED = frozenset({"skip-execution", "nbpipe:skip"})
 _MAY_RAISE = "raises-exception"
 _INSTALL = "python -m pip install jupyterlab-nbpipe"
 
@@ -127,12 +125,3 @@ class KernelSession:
             if writer.due():
                 self.client.flush()
                 self._manager.write()
-
-
-def executable(cell: object) -> bool:
-    """Tell whether Run All executes a cell."""
-    return (
-        getattr(cell, "cell_type", "") == "code"
-        and bool(str(getattr(cell, "source", "")).strip())
-        and not SKIPPED & set(getattr(cell, "metadata", {}).get("tags", []))
-    )

@@ -1,0 +1,145 @@
+"""However a run ends: a final status, no process left behind, and a record that can be read."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nbpipe import clock
+from nbpipe.core.records import Run
+from nbpipe.execution.reconcile import GONE, reconcile
+from tests.notebooks import outputs_text, write_notebook
+from tests.runs import carried_out, eventually, leftovers, opened, record, runner_process, statuses, submitted, whole
+
+pytestmark = pytest.mark.faults
+
+_STARTS_OTHERS = (
+    "import subprocess, sys\nsleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+    "subprocess.Popen(sleep); subprocess.Popen(sleep, start_new_session=True);"
+)
+_BUSY = "from pathlib import Path\nPath('busy.txt').touch()\nimport time\nprint('working', flush=True)\ntime.sleep(600)"
+_STUBBORN = (
+    "from pathlib import Path\nPath('busy.txt').touch()\nimport time\nend = time.monotonic() + 600\n"
+    "while time.monotonic() < end:\n    try:\n        time.sleep(600)\n    except KeyboardInterrupt:\n        pass"
+)
+
+
+@contextmanager
+def busy_run(project: Path, cell: str = _BUSY) -> Iterator[tuple[psutil.Popen, Run]]:
+    """Carry out, in another process, a run whose second cell has begun and never ends by itself."""
+    write_notebook(project / "long.ipynb", ["print('first')\n" + _STARTS_OTHERS, cell, "print('never')"])
+    with opened(project) as store:
+        run = submitted(store, project, whole("long.ipynb"))
+    process = runner_process(project, run)
+    try:
+        eventually((project / "busy.txt").exists)
+        yield process, run
+    finally:
+        process.kill()
+        process.wait()
+
+
+def ended(project: Path, run: Run) -> Run:
+    with opened(project) as store:
+        found = store.run(run.id)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("cell", [_BUSY, _STUBBORN], ids=["sleeping", "stubborn"])
+def test_a_signal_to_the_runner_cancels_the_run(project: Path, number: signal.Signals, cell: str) -> None:
+    with busy_run(project, cell) as (process, run):
+        os.kill(process.pid, number)
+        assert process.wait(30) == 1
+        found = ended(project, run)
+        assert (found.status, found.error) == ("canceled", f"stopped by {'Ctrl-C' if number == 2 else 'SIGTERM'}")
+        assert leftovers(run) == []
+        kept = record(project, run)
+        assert outputs_text(kept["cells"][0]) == "first\n"
+        assert statuses(kept) == ["completed", "failed", "pending"]
+        with opened(project) as store:
+            assert store.steps(run.id)[0].status == "canceled"
+            assert store.workers() == []
+
+
+def test_a_request_cancels_the_run(project: Path) -> None:
+    with busy_run(project) as (process, run):
+        with opened(project) as store:
+            assert store.request_cancel(run.id, at=clock.now())
+        assert process.wait(30) == 1
+        assert ended(project, run).status == "canceled"
+        assert leftovers(run) == []
+
+
+@pytest.mark.parametrize("cell", [_BUSY, _STUBBORN], ids=["sleeping", "stubborn"])
+def test_a_killed_runner_leaves_no_process_and_the_next_command_ends_its_run(project: Path, cell: str) -> None:
+    with busy_run(project, cell) as (process, run):
+        eventually(lambda: "first" in outputs_text(record(project, run)["cells"][0]))
+        process.kill()
+        process.wait()
+        eventually(lambda: leftovers(run) == [], within=20)
+        assert ended(project, run).status == "running"
+        with opened(project) as store:
+            assert reconcile(store, project) == [run.id]
+            assert reconcile(store, project) == []
+        found = ended(project, run)
+        assert (found.status, found.error) == ("failure", GONE)
+        assert outputs_text(record(project, run)["cells"][0]) == "first\n"
+        with opened(project) as store:
+            assert store.steps(run.id)[0].status in {"failure", "canceled"}
+
+
+def test_what_a_killed_runner_left_is_killed_by_the_next_command(project: Path) -> None:
+    """A kernel that can't watch over itself, because it is stopped."""
+    with busy_run(project) as (process, run):
+        with opened(project) as store:
+            kernel = store.steps(run.id)[0].kernel
+        assert kernel is not None
+        os.kill(kernel.pid, signal.SIGSTOP)
+        process.kill()
+        process.wait()
+        assert kernel.pid in leftovers(run)
+        with opened(project) as store:
+            reconcile(store, project)
+        eventually(lambda: leftovers(run) == [], within=10)
+
+
+@pytest.mark.parametrize(
+    ("death", "words"),
+    [
+        ("import os; os._exit(3)", "exit status 3"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+        ("import ctypes; ctypes.string_at(0)", "SIGSEGV"),
+    ],
+)
+def test_a_kernel_that_dies_fails_its_step_and_the_others_go_on(project: Path, death: str, words: str) -> None:
+    write_notebook(project / "dies.ipynb", ["print('so far')", f"print('last', flush=True)\n{death}", "print('never')"])
+    write_notebook(project / "lives.ipynb", ["print('alive')"])
+    run = carried_out(project, whole("dies.ipynb"), whole("lives.ipynb", index=1))
+    assert run.status == "failure"
+    assert "dies.ipynb, cell 2: the kernel died" in str(run.error)
+    assert words in str(run.error)
+    assert "retry the run" in str(run.error)
+    assert [outputs_text(cell) for cell in record(project, run)["cells"]][0] == "so far\n"
+    assert outputs_text(record(project, run, 1)["cells"][0]) == "alive\n"
+    with opened(project) as store:
+        assert [step.status for step in store.steps(run.id)] == ["failure", "success"]
+    assert leftovers(run) == []
+
+
+def test_a_run_taken_by_another_process_is_refused(project: Path) -> None:
+    from nbpipe.errors import RefusedError
+    from nbpipe.execution.runner import Runner
+    from tests.runs import site
+
+    write_notebook(project / "n.ipynb", ["1"])
+    run = carried_out(project, whole("n.ipynb"))
+    with opened(project) as store, pytest.raises(RefusedError, match="not queued any more"):
+        Runner(store, site(project)).execute(run.id)

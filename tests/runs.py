@@ -1,0 +1,95 @@
+"""Submit and carry out runs in tests, in this process or in one that can be killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nbpipe import clock
+from nbpipe.core.plans import RunPlan, StepPlan
+from nbpipe.core.ports import StateStore
+from nbpipe.core.records import Run
+from nbpipe.core.tasks import OutputLimits, RunProgress
+from nbpipe.execution.processes import marked
+from nbpipe.execution.runner import Runner, Site
+from nbpipe.execution.submit import submit
+from nbpipe.storage.open import open_store
+
+STATE = "sqlite:///.nbpipe/state.db"
+
+_RUN = """
+import sys
+from pathlib import Path
+from tests.runs import opened, site
+from nbpipe.execution.runner import Runner
+root, run_id = Path(sys.argv[1]), sys.argv[2]
+with opened(root) as store:
+    run = Runner(store, site(root)).execute(run_id)
+sys.exit(0 if run.status == "success" else 1)
+"""
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[StateStore]:
+    store = open_store(STATE, root=root)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def site(root: Path, *, parallel: int = 4, limits: OutputLimits = OutputLimits(), state: str = STATE) -> Site:
+    return Site(root=str(root), state=state, storage=str(root / ".nbpipe" / "values"), parallel=parallel, limits=limits)
+
+
+def whole(notebook: str, *, index: int = 0, after: tuple[int, ...] = (), **parameters: Any) -> StepPlan:
+    return StepPlan(index=index, notebook=notebook, whole=True, after=after, parameters=parameters)
+
+
+def submitted(store: StateStore, root: Path, *steps: StepPlan) -> Run:
+    plan = RunPlan(env="default", selection="", steps=steps)
+    return submit(store, plan, root=root, run_id=clock.new_id(), at=clock.now())
+
+
+def carried_out(root: Path, *steps: StepPlan, on_event: Callable[[RunProgress], None] | None = None, **about: Any) -> Run:
+    with opened(root) as store:
+        run = submitted(store, root, *steps)
+        listening = {} if on_event is None else {"on_event": on_event}
+        return Runner(store, site(root, **about), **listening).execute(run.id)
+
+
+def record(root: Path, run: Run, index: int = 0) -> dict[str, Any]:
+    with opened(root) as store:
+        content: dict[str, Any] = json.loads((root / store.steps(run.id)[index].output).read_text(encoding="utf-8"))
+    return content
+
+
+def runner_process(root: Path, run: Run) -> subprocess.Popen[bytes]:
+    """Carry out a run in another process, which a test may interrupt or kill."""
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen([sys.executable, "-c", _RUN, str(root), run.id], env=environ, start_new_session=True)
+
+
+def leftovers(run: Run) -> list[int]:
+    """Return the processes of a run that are still there."""
+    return [process.pid for process in marked({"NBPIPE_RUN_ID": run.id})]
+
+
+def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> Any:
+    """Poll until a condition holds, and return what it returned."""
+    deadline = time.monotonic() + within
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {within:g} s: {condition}"
+        time.sleep(0.02)
+    return found
+
+
+def statuses(cells: Mapping[str, Any]) -> list[str]:
+    return [cell["metadata"]["papermill"]["status"] for cell in cells["cells"]]
