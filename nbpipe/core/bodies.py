@@ -21,7 +21,7 @@ from nbpipe.core.kinds import NotebookNames
 from nbpipe.core.modules import STAR, Definition, ModuleIndex
 from nbpipe.core.notebooks import CellFacts, NotebookFacts
 from nbpipe.core.reach import Reach, reach
-from nbpipe.core.reports import AMBIENT_NAMES, Reports, place, suggestion
+from nbpipe.core.reports import AMBIENT_NAMES, Reports, suggestion
 
 GLOB_PREFIX = "glob:"
 
@@ -136,9 +136,9 @@ class _Resolver:
         name = read.name
         others = []
         if name not in self._names.assets and name in self._found.setup:
-            others = [f"asset of {place(r, '')}" for r in self._around.outside.places(name, self._around.facts.path)]
+            others = [f"an asset ({r})" for r in self._around.outside.places(name, self._around.facts.path)]
         if name in self._around.outside.resources:
-            others.append("resource of the configuration")
+            others.append("a resource")
         if others and self._around.reports.first("ambiguous-name", name):
             self._around.reports.warning(
                 "ambiguous-name",

@@ -20,6 +20,8 @@ from nbpipe.core.setup_names import entries_source, lasting
 BODY = "body"
 OPTIONS = "options"
 
+_NO_OPTIONS = text_hash("")
+
 
 class CodeVersion(msgspec.Struct, frozen=True):
     """The code of one asset cell."""
@@ -67,6 +69,8 @@ def options_hash(names: tuple[str, ...], options: AssetOptions) -> str:
 
     The name of a single asset is not among them, so that a renamed asset keeps its history and its freshness.
     """
+    if len(names) == 1 and not options.use and options.io is None:
+        return _NO_OPTIONS
     parts = [" ".join(names) if len(names) > 1 else "", " ".join(sorted(options.use)), options.io or ""]
     return text_hash("\n".join(parts))
 

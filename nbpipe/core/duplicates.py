@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from nbpipe.core.bodies import declaring_line
 from nbpipe.core.definitions import CellRef, Diagnostic
 from nbpipe.core.notebooks import NotebookFacts
-from nbpipe.core.reports import place
 
 #: How file managers and JupyterLab call a copy.
 _COPY_NAME = re.compile(r"(-copy\d*|[ _-]copy( ?\(?\d+\)?)?|\(\d+\)|^copy of .*)$", re.IGNORECASE)
@@ -34,7 +33,7 @@ def duplicate_assets(
                 severity="error",
                 code="duplicate-asset",
                 message=(
-                    f"asset {name!r} is declared here ({place(other, '')}) and in {place(first, other.notebook)}"
+                    f"asset {name!r} is declared in {first}, and again in {other}"
                     f"{alike[pair] or ': rename one of them'}"
                 ),
                 notebook=other.notebook,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from nbpipe.core.definitions import CellRef, Diagnostic
+from nbpipe.core.definitions import Diagnostic
 from nbpipe.core.keys import AMBIENT
 from nbpipe.core.notebooks import CellFacts
 from nbpipe.errors import nearest
@@ -55,11 +55,6 @@ class Reports:
             return False
         self._once.add(key)
         return True
-
-
-def place(ref: CellRef, notebook: str) -> str:
-    """Say where a cell is, as seen from `notebook`."""
-    return f"cell {ref.index + 1}" if ref.notebook == notebook else f"{ref.notebook}, cell {ref.index + 1}"
 
 
 def suggestion(name: str, *known: Collection[str]) -> str:

@@ -160,9 +160,10 @@ class _NotebookResolver:
         warn_of_generators(self._facts, self._names, bodies, self._reports)
         self._report_cells()
         self._report_parameters(specs)
+        first = {spec.key: spec for spec in reversed(specs)}  # of a duplicate, the one above counts
         return ResolvedNotebook(
             notebook=self._notebook(),
-            assets=tuple({spec.key: spec for spec in reversed(specs)}.values())[::-1],
+            assets=tuple(first[key] for key in dict.fromkeys(spec.key for spec in specs)),
             diagnostics=tuple(sorted(self._reports.found, key=_order)),
             sources=self._sources,
         )

@@ -122,13 +122,16 @@ class SetupNames:
     def info(self, name: str, position: int) -> NameInfo:
         """Return what a visible name means at `position`."""
         touching = self._touching.get(name, ())
-        count = bisect_left(touching, position, key=lambda ordinal: self._entries[ordinal].position)
-        stars = [definition for at, definition in self._stars.get(name, ()) if at < position]
+        count = len(touching)
+        if count and self._entries[touching[-1]].position >= position:
+            count = bisect_left(touching, position, key=lambda ordinal: self._entries[ordinal].position)
+        stars = self._stars and [definition for at, definition in self._stars.get(name, ()) if at < position]
         key = (name, count, len(stars))
-        if key not in self._known:
+        known = self._known.get(key)
+        if known is None:
             entries = tuple(self._entries[ordinal] for ordinal in touching[:count])
-            self._known[key] = _info(name, entries, tuple(stars))
-        return self._known[key]
+            known = self._known[key] = _info(name, entries, tuple(stars))
+        return known
 
     def _add(self, entry: Entry) -> None:
         statement = entry.statement

@@ -25,12 +25,18 @@ CASES = {
     "a cell that reads an asset": ([ORDERS, "print(orders)"], ["asset", "view"]),
     "a cell that reads an asset declared below": (["print(orders)", ORDERS], ["view", "asset"]),
     "a cell that reads a temporary": ([ORDERS, "print(raw)"], ["asset", "view"]),
-    "a cell that reads a name of a view cell": ([ORDERS, "fig = str(orders)", "fig.upper()"], ["asset", "view", "view"]),
+    "a cell that reads a name of a view cell": (
+        [ORDERS, "fig = str(orders)", "fig.upper()"],
+        ["asset", "view", "view"],
+    ),
     "a name of a view cell, bound anew": (
         [ORDERS, "x = len(orders)", "x = 1", "y = x"],
         ["asset", "view", "setup", "setup"],
     ),
-    "a name of a view cell that stands below": ([ORDERS, "print(fig)", "fig = str(orders)"], ["asset", "setup", "view"]),
+    "a name of a view cell that stands below": (
+        [ORDERS, "print(fig)", "fig = str(orders)"],
+        ["asset", "setup", "view"],
+    ),
     "a name that the cell binds itself": ([ORDERS, "orders = 1\nprint(orders)"], ["asset", "setup"]),
     "a name that the cell reads before it binds it": ([ORDERS, "orders = orders[:1]"], ["asset", "view"]),
     "a setup name hides a temporary": (["raw = 0", ORDERS, "print(raw)"], ["setup", "asset", "setup"]),
