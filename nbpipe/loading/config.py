@@ -7,7 +7,6 @@ it is: it is resolved only inside the process that needs the value.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -142,7 +141,8 @@ def load_config(root: Path, env: str = DEFAULT_ENVIRONMENT) -> Config:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
+        tables = _parsed(text) if text.strip() else {}
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror or error}") from error
     except ValueError as error:  # not TOML, or not UTF-8
@@ -153,6 +153,12 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(own, dict):
         raise ConfigError(f"{file}: tool.nbpipe: expected a table")
     return own
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    import tomllib  # a hundredth of a second that an empty file saves
+
+    return tomllib.loads(text)
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from pathlib import Path
 
 from nbpipe.errors import ConfigError, RefusedError
@@ -88,6 +87,8 @@ def _configures(pyproject: Path) -> bool:
         return False
     if b"nbpipe" not in data:
         return False
+    import tomllib  # a hundredth of a second that most commands can do without
+
     try:
         tool = tomllib.loads(data.decode("utf-8")).get("tool")
     except ValueError as error:

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nbpipe.loading.notebooks import NotebookRead, decode_notebook, read_notebook
 from tests.notebooks import code, markdown, write_notebook
@@ -150,3 +152,24 @@ def test_a_file_that_cannot_be_read_is_a_diagnostic(tmp_path):
     for name in ("gone.ipynb", "folder.ipynb"):
         read = read_notebook(tmp_path / name, tmp_path)
         assert [each.code for each in read.diagnostics] == ["unreadable"]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+ALMOST_A_CELL = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("cell_type", "source", "id", "metadata", "outputs", "input"), ANYTHING)
+)
+ALMOST_A_NOTEBOOK = st.fixed_dictionaries(
+    {"nbformat": st.sampled_from([3, 4]) | ANYTHING},
+    optional={"cells": st.lists(ALMOST_A_CELL) | ANYTHING, "metadata": ANYTHING, "worksheets": ANYTHING},
+)
+
+
+@given(st.binary() | ALMOST_A_NOTEBOOK.map(lambda value: json.dumps(value).encode()))
+def test_nothing_in_a_file_is_fatal(data):
+    read = decode_notebook(data, "a.ipynb")
+    assert read.text.content_hash
+    assert not (read.text.cells and read.diagnostics)
