@@ -9,7 +9,9 @@ import contextlib
 import errno
 import os
 import posixpath
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any, Protocol
 from nbpipe import clock
 from nbpipe.io.digests import Buffer
 
-_ATTEMPTS = 5
+_ATTEMPTS = 100
 """Times that a folder may vanish, because `gc` found it empty, between making it and writing to it."""
 
 
@@ -89,7 +91,8 @@ class LocalPlace:
             try:
                 return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
             except FileNotFoundError:
-                self._make_folder(path.parent)
+                with contextlib.suppress(FileNotFoundError):
+                    self._make_folder(path.parent)
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
 
     def _make_folder(self, folder: Path) -> None:
@@ -227,7 +230,7 @@ class MemoryPlace:
 
     def __init__(self) -> None:
         self._files: dict[str, tuple[bytes, float]] = {}
-        self._copies: tempfile.TemporaryDirectory[str] | None = None
+        self._copies: Path | None = None
 
     def write(self, path: str, chunks: Iterable[Buffer], *, read_only: bool = False) -> None:  # noqa: ARG002 - no modes
         """Keep a copy."""
@@ -244,10 +247,11 @@ class MemoryPlace:
     def local_copy(self, path: str) -> Path:
         """Write the content to a temporary folder that lives as long as this object."""
         if self._copies is None:
-            self._copies = tempfile.TemporaryDirectory(prefix="nbpipe-")
-        found = Path(self._copies.name, path)
+            self._copies = Path(tempfile.mkdtemp(prefix="nbpipe-"))
+            weakref.finalize(self, shutil.rmtree, self._copies, ignore_errors=True)
+        found = self._copies / path
         if not found.exists():
-            LocalPlace(Path(self._copies.name)).write(path, [self.read(path)], read_only=True)
+            LocalPlace(self._copies).write(path, [self.read(path)], read_only=True)
         return found
 
     def remove(self, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -51,7 +52,8 @@ class ValueIOManager:
             if encoded.companion is not None:
                 self._place.write(f"{path}.{encoded.companion[0]}", [encoded.companion[1]])
         except OSError as error:
-            self._place.remove(path)
+            with contextlib.suppress(OSError):
+                self._place.remove(path)
             raise _write_error(target.asset, self._place.locate(path), error) from error
         return StoredValue(
             io=self.name,
@@ -72,6 +74,8 @@ class ValueIOManager:
             if isinstance(result, Encoded):
                 return form, result
             reasons.append(result.reason)
+            if result.final:
+                break
         raise UnstorableValueError(_unstorable(value, target, reasons, self.name, self._only))
 
     def load(self, stored: StoredValue) -> Any:

@@ -41,6 +41,8 @@ class Inexact:
     """This format would change the value."""
 
     reason: str
+    final: bool = False
+    """No other format may be tried: the value means something that only this one can keep."""
 
 
 class Format(Protocol):

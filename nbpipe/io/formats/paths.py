@@ -26,9 +26,12 @@ class FileFormat:
     def encode(self, value: Path) -> Encoded | Inexact:
         """Read the file block by block."""
         if value.is_dir():
-            return Inexact(f"{value} is a folder: pack it into one file (shutil.make_archive), or use str({value!s})")
+            return Inexact(
+                f"{value} is a folder: pack it into one file (shutil.make_archive), or use str(path)", final=True
+            )
         if not value.is_file():
-            return Inexact(f"there is no file {value}: write it first; for a path that names no file use str(path)")
+            reason = f"there is no file {value}: write it first; for a path that names no file use str(path)"
+            return Inexact(reason, final=True)
         suffix = re.sub(r"[^A-Za-z0-9]", "", value.suffix)[:16]
         return Encoded(
             chunks=_blocks(value),
