@@ -6,12 +6,14 @@ fails the step but no asset.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from nbpipe import clock
 from nbpipe.core.plans import CellPlan
 from nbpipe.core.ports import RunStore, StateStore
+from nbpipe.core.readiness import LOST
 from nbpipe.core.records import Outcome, StepStatus
 from nbpipe.core.tasks import StepOutcome, StepTask
 from nbpipe.errors import CanceledError, CellError, KernelDiedError
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from nbpipe.execution.notebooks import OpenNotebook
     from nbpipe.execution.sessions import KernelSession
 
-#: Outcomes after which what is downstream can't be computed.
-LOST: frozenset[Outcome] = frozenset({"failed", "skipped", "canceled"})
 _CANCELED = "the run was asked to stop"
 #: The cell that sets parameters is not in the saved notebook.
 _INJECTED = -1
@@ -53,6 +53,7 @@ class Conductor:
         self._outcomes: dict[str, Outcome] = {}
         self._errors: list[str] = []
         self._executed: list[str] = []
+        self._definitions = deque(cell for cell in self._plan.cells if cell.action == "view" and cell.binds)
 
     def conduct(self, session: KernelSession, notebook: OpenNotebook) -> None:
         """Execute the step's cells.
@@ -64,6 +65,8 @@ class Conductor:
         """
         self._outcomes = lost_upstream(self._store, self._task)
         for plan, position in self._order(notebook):
+            if not self._plan.whole:
+                self._define_above(session, notebook, plan)
             if self._plan.whole or plan.action == "run":
                 self._required(session, notebook, plan, position)
             elif plan.action == "asset":
@@ -91,11 +94,28 @@ class Conductor:
     # --- kinds of cell ---
 
     def _required(self, session: KernelSession, notebook: OpenNotebook, plan: CellPlan, position: int) -> None:
+        try:
+            self._must_succeed(session, notebook, plan, position)
+        except (CellError, KernelDiedError) as error:
+            if plan.assets:
+                self._fail(plan.assets, str(error))
+            raise
+        if plan.assets:
+            self._settle_committed(plan.assets)
+
+    def _must_succeed(self, session: KernelSession, notebook: OpenNotebook, plan: CellPlan, position: int) -> None:
         reply = self._run(session, notebook, plan, position)
         if reply.status != "ok":
             raise CellError(reply.ename, reply.evalue, where=_where(notebook, position))
-        if plan.assets:
-            self._settle_committed(plan.assets)
+
+    def _define_above(self, session: KernelSession, notebook: OpenNotebook, plan: CellPlan) -> None:
+        """Execute what always runs of the view cells above: imports, functions and classes that read no asset."""
+        while self._definitions and self._definitions[0].index < plan.index:
+            view = self._definitions.popleft()
+            position = notebook.position(view.index)
+            reply = session.define(notebook.node.cells[position].source, view.binds)
+            if reply.status != "ok":
+                raise CellError(reply.ename, reply.evalue, where=_where(notebook, position))
 
     def _asset(self, session: KernelSession, notebook: OpenNotebook, plan: CellPlan, position: int) -> None:
         lost = self._lost_upstream(plan.assets)
@@ -121,6 +141,8 @@ class Conductor:
         self._errors.append(str(failure))
 
     def _view(self, session: KernelSession, notebook: OpenNotebook, plan: CellPlan, position: int) -> None:
+        if plan in self._definitions:
+            self._definitions.remove(plan)
         reply = self._run(session, notebook, plan, position)
         if reply.status != "ok":
             self._errors.append(str(CellError(reply.ename, reply.evalue, where=_where(notebook, position))))

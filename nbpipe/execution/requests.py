@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -85,6 +85,11 @@ def begin_code(request: Path) -> str:
     )
     call = f"begin({str(request)!r})\n"
     return f"exec(compile({source + call!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_begin'}})"
+
+
+def define_code(source: str, names: Iterable[str]) -> str:
+    """Return code that executes only what `names` stand for in the source of a view cell."""
+    return f"__import__('nbpipe.kernel.step').kernel.step.define({source!r}, {sorted(names)!r})"
 
 
 END_CODE = "__import__('nbpipe.kernel.step').kernel.step.end()"

@@ -15,10 +15,10 @@ import msgspec
 from nbpipe import clock
 from nbpipe.core.plans import StepPlan, StepRequest
 from nbpipe.core.ports import Executor, KernelProvider, ProgressListener, StateStore
-from nbpipe.core.records import Outcome, Run, RunStatus
+from nbpipe.core.readiness import readiness
+from nbpipe.core.records import Outcome, Run, RunStatus, StepStatus
 from nbpipe.core.tasks import OutputLimits, RunProgress, StepOutcome, StepTask
 from nbpipe.errors import RefusedError, StateError, UnknownNameError
-from nbpipe.execution.conductor import LOST
 from nbpipe.execution.executors.local import LocalExecutor
 from nbpipe.execution.heartbeat import Heartbeat
 from nbpipe.execution.kernels.plain import PlainKernels
@@ -97,7 +97,8 @@ class _RunExecution:
     def __init__(self, store: StateStore, site: Site, run: Run, plan: SubmittedPlan) -> None:
         self._store, self._site, self._run, self._plan = store, site, run, plan
         self._steps = {step.index: step for step in store.steps(run.id)}
-        self._waiting = {step.index: step for step in plan.steps}
+        self._plans = {step.index: step for step in plan.steps}
+        self._statuses: dict[int, StepStatus] = {}
         self._outcomes: dict[int, StepOutcome] = {}
         self._assets: dict[str, Outcome] = {}
         self._news: SimpleQueue[StepOutcome | str] = SimpleQueue()
@@ -122,7 +123,6 @@ class _RunExecution:
                 self._take(news)
             elif self._canceled is None:
                 self._canceled = news
-                self._waiting.clear()
                 executor.cancel()
         status, error = self._verdict()
         self._store.advance_run(self._run.id, status, at=clock.now(), error=error)
@@ -136,43 +136,31 @@ class _RunExecution:
             )
 
     def _start_ready(self, executor: Executor, room: int) -> int:
-        """Start steps whose predecessors have ended, at most `room`; skip those that have nothing left to do."""
-        started = 0
-        progress = True
-        while progress and started < room:
-            progress = False
-            for index, step in sorted(self._waiting.items()):
-                if started == room or not all(before in self._outcomes for before in step.after):
-                    continue
-                del self._waiting[index]
-                progress = True
-                if self._hopeless(step):
-                    self._skip(step)
-                else:
-                    executor.start(self._task(step), self._news.put)
-                    started += 1
-        return started
+        """Start steps whose time has come, at most `room`; skip those that have nothing left to do."""
+        if self._canceled is not None or room < 1:
+            return 0
+        now = readiness(self._plan, self._statuses, self._assets)
+        for index, reason in now.blocked.items():
+            self._skip(self._plans[index], reason)
+        starting = now.ready[:room]
+        for index in starting:
+            self._statuses[index] = "running"
+            executor.start(self._task(self._plans[index]), self._news.put)
+        return len(starting) if starting or not now.blocked else self._start_ready(executor, room)
 
-    def _hopeless(self, step: StepPlan) -> bool:
-        """Tell whether every asset of a step has something upstream that did not succeed."""
-        specs = {spec.key: spec for spec in self._plan.assets}
-        lost = {key for key, outcome in self._assets.items() if outcome in LOST}
-        for key in step.assets:
-            if any(up in lost for up in specs[key].upstream):
-                lost.add(key)
-        return not step.whole and bool(step.assets) and lost.issuperset(step.assets)
-
-    def _skip(self, step: StepPlan) -> None:
-        error = "everything that it would compute depends on assets that did not succeed"
-        now = clock.now()
-        self._store.update_run_assets(self._run.id, step.assets, "skipped", at=now, error=error)
-        self._store.update_step(self._run.id, step.index, "skipped", at=now, error=error)
+    def _skip(self, step: StepPlan, reason: str) -> None:
+        at = clock.now()
+        self._store.update_run_assets(self._run.id, step.assets, "skipped", at=at, error=reason)
+        self._store.update_step(self._run.id, step.index, "skipped", at=at, error=reason)
         self._take(
-            StepOutcome(index=step.index, status="skipped", error=error, outcomes=dict.fromkeys(step.assets, "skipped"))
+            StepOutcome(
+                index=step.index, status="skipped", error=reason, outcomes=dict.fromkeys(step.assets, "skipped")
+            )
         )
 
     def _take(self, outcome: StepOutcome) -> None:
         self._outcomes[outcome.index] = outcome
+        self._statuses[outcome.index] = outcome.status
         self._assets.update(outcome.outcomes)
 
     def _task(self, step: StepPlan) -> StepTask:

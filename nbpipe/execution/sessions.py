@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nbpipe.core.ports import Kernel
@@ -10,7 +10,7 @@ from nbpipe.core.tasks import OutputLimits
 from nbpipe.errors import ExecutionError, KernelDiedError, RefusedError
 from nbpipe.execution.cells import CellClient, Reply
 from nbpipe.execution.manager import RecordManager
-from nbpipe.execution.requests import END_CODE, FAREWELL_CODE, begin_code, executable, watch_code
+from nbpipe.execution.requests import END_CODE, FAREWELL_CODE, begin_code, define_code, executable, watch_code
 
 _MAY_RAISE = "raises-exception"
 _INSTALL = "python -m pip install jupyterlab-nbpipe"
@@ -64,6 +64,10 @@ class KernelSession:
         if reply.status == "error":
             raise ExecutionError(f"nbpipe could not start in the notebook's kernel: {reply.ename}: {reply.evalue}")
         self._begun = True
+
+    def define(self, source: str, names: Iterable[str]) -> Reply:
+        """Execute those imports, functions and classes of a cell that have one of `names`, without a trace."""
+        return self.client.run_hidden(define_code(source, names))
 
     def run(self, position: int, *, timeout: float | None = None) -> Reply:
         """Execute the cell at a position of the record.

@@ -9,12 +9,14 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+import xxhash
 
 from nbpipe.core.definitions import Definitions
-from nbpipe.core.plans import RunPlan
+from nbpipe.core.plans import RunPlan, StepPlan
 from nbpipe.core.ports import RunStore
 from nbpipe.core.records import Run, RunAsset, Step, WorkerId
 from nbpipe.errors import ParameterError, RefusedError
+from nbpipe.execution.parameters import check_representable, missing_parameters_cell
 from nbpipe.execution.records import cleared, record_path, write_atomically
 from nbpipe.execution.requests import encoded
 
@@ -66,7 +68,7 @@ def submit(
         sources: source text by component hash, kept with what is materialized.
 
     Raises:
-        RefusedError: a notebook is gone or can't be read.
+        RefusedError: a notebook is gone, can't be read, or was changed since the plan was made.
         ParameterError: a parameter can't be represented, or its notebook takes none.
     """
     steps = tuple(
@@ -80,7 +82,7 @@ def submit(
         for step in plan.steps
     )
     parameters = {name: value for step in plan.steps for name, value in step.parameters.items()}
-    copies = {step.output: _copy(root, step.notebook, plan.steps[at_].parameters) for at_, step in enumerate(steps)}
+    copies = {row.output: _copy(root, step, plan.notebooks) for row, step in zip(steps, plan.steps, strict=True)}
     for output, content in copies.items():
         write_atomically(root / output, content)
     run = Run(
@@ -101,20 +103,22 @@ def submit(
     return run
 
 
-def _copy(root: Path, notebook: str, parameters: Mapping[str, Any]) -> bytes:
+def _copy(root: Path, step: StepPlan, hashes: Mapping[str, str]) -> bytes:
+    notebook = step.notebook
     try:
-        content = cleared((root / notebook).read_bytes(), notebook)
+        saved = (root / notebook).read_bytes()
     except OSError as error:
         raise RefusedError(f"{notebook} can't be read: {error.strerror or error}") from error
-    _check_parameters(content, notebook, parameters)
+    if xxhash.xxh3_128_hexdigest(saved) != hashes.get(notebook, xxhash.xxh3_128_hexdigest(saved)):
+        raise RefusedError(f"{notebook} was changed while the run was planned: start the run again")
+    content = cleared(saved, notebook)
+    _check_parameters(content, notebook, step.parameters)
     return content
 
 
 def _check_parameters(content: bytes, notebook: str, parameters: Mapping[str, Any]) -> None:
     if not parameters:
         return
-    from nbpipe.execution.parameters import check_representable, missing_parameters_cell
-
     check_representable(parameters)
     cells = msgspec.json.decode(content).get("cells", [])
     if not any("parameters" in cell.get("metadata", {}).get("tags", []) for cell in cells):
