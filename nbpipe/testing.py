@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbpipe.io.memory import MemoryIOManager
 from nbpipe.storage.memory import InMemoryStateStore
 
-__all__ = ["InMemoryStateStore"]
+__all__ = ["InMemoryStateStore", "MemoryIOManager"]
