@@ -63,7 +63,7 @@ class ExpressionWalker:
 
     def _constant(self, value: object) -> None:
         """Note a text that may name a file."""
-        if isinstance(value, str) and 0 < len(value) <= _LONGEST_STRING and "\n" not in value:
+        if isinstance(value, str) and 0 < len(value) <= _LONGEST_STRING and value.isprintable():
             self.strings[value] = None
 
     def test(self, node: ast.expr) -> tuple[Flow, Flow]:

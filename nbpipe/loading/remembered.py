@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -118,6 +119,12 @@ class RememberedFiles(Generic[Facts]):
 
     def _fresh(self, path: str, data: bytes | OSError, old: Entry | None, about: tuple[Stamp, bool, str]) -> Entry:
         reading = self._read(path, data, self.facts(path) if old is not None else None)
-        encoded = encode(reading.facts)
+        try:
+            encoded = encode(reading.facts)
+        except UnicodeEncodeError:
+            reading = self._read(
+                path, OSError(errno.EILSEQ, "it builds text from half characters (\\ud800 to \\udfff)"), None
+            )
+            encoded = encode(reading.facts)
         self._decoded[path] = (encoded, reading.facts)
         return Entry(*about, reading.content, encoded, reading.diagnostics)

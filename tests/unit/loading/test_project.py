@@ -275,6 +275,24 @@ def test_a_cell_with_a_syntax_error_is_reported_with_its_place(two):
     assert loaded.definitions.blocked("good") is None
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "%%asset odd\nodd = '\\ud800.csv'",
+        "%%asset odd\nget_ipython().run_line_magic('ls', '\\ud800')\nodd = 1",
+        "%%asset odd\nodd = b'\\xff' + b'\\x00'",
+        "%%asset odd\nodd = " + "(" * 500,
+        "%%asset odd\nodd = " + "9" * 5_000,
+        "%%asset odd\nodd = " + "-" * 20_000 + "1",
+        "%%asset odd\nodd = 1\0",
+    ],
+)
+def test_odd_code_leaves_the_others_usable(two, source):
+    write_notebook(two / "odd.ipynb", [source])
+    for _ in range(2):
+        assert {"orders", "total"} <= set(load_project(two).definitions.assets)
+
+
 def test_a_duplicate_asset_is_reported(two):
     write_notebook(two / "copy.ipynb", ["%%asset total\ntotal = 1"])
     loaded = load_project(two)
