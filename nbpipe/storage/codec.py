@@ -125,12 +125,10 @@ _ENCODER = msgspec.json.Encoder(enc_hook=_unknown)
 
 def _plain(value: object, depth: int) -> object:
     """Rebuild a value of things that JSON can hold."""
-    if value is None or isinstance(value, bool | float):
+    if value is None or isinstance(value, int | float):
         return value
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, int):
-        return value if abs(value) < 2**63 else str(value)
     if depth > _DEEPEST:
         return _text(value)
     if isinstance(value, msgspec.Struct):

@@ -21,9 +21,10 @@ class MemoryAssets(MemoryPart):
         if not values:
             return ()
         read_back = [codec.decode_facts(codec.encode(codec.facts_of(value))) for value in values]
+        moments = [codec.moment(codec.stamp(value.created_at)) for value in values]
         details = [codec.decode_details(codec.encode(codec.details_of(value) or Details())) for value in values]
         with self._changing():
-            return tuple(map(self._commit, values, read_back, details))
+            return tuple(map(self._commit, values, read_back, details, moments))
 
     def record_failure(
         self,
@@ -193,7 +194,7 @@ class MemoryAssets(MemoryPart):
             records = [value.record for value in self._materializations]
             return [(record.stored.io, record.stored.path) for record in records if not record.expired]
 
-    def _commit(self, value: NewMaterialization, facts: codec.Facts, details: Details) -> Materialization:
+    def _commit(self, value: NewMaterialization, facts: codec.Facts, details: Details, at: datetime) -> Materialization:
         kept = self._partition(value.env, value.asset, value.partition)
         record = Materialization(
             id=len(self._materializations) + 1,
@@ -204,14 +205,14 @@ class MemoryAssets(MemoryPart):
             code=value.code,
             code_version=value.code_version,
             run_id=value.run_id,
-            created_at=value.created_at,
+            created_at=at,
             **{name: getattr(facts, name) for name in facts.__struct_fields__},
         )
         self._sources = {key: codec.clean(text) for key, text in value.sources.items()} | self._sources
         event = self._note(
             value.env,
             "asset_materialized",
-            value.created_at,
+            at,
             asset=value.asset,
             partition=value.partition,
             run_id=value.run_id,
@@ -228,7 +229,7 @@ class MemoryAssets(MemoryPart):
                 value.run_id,
                 {value.asset},
                 "success",
-                at=value.created_at,
+                at=at,
                 partition=value.partition,
                 version=record.version,
                 silent=True,

@@ -154,7 +154,7 @@ runs = Table(
     Column("worker", Text),
     Column("created_event", BigInteger, ForeignKey("events.id"), nullable=False),
     Index("ix_runs_newest", "created_at", "id"),
-    _partial("ix_runs_active", "created_at", "id", where=ACTIVE_RUNS),
+    _partial("ix_runs_active", "status", where=ACTIVE_RUNS),
 )
 
 plans = Table(

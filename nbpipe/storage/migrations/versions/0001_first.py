@@ -124,7 +124,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["created_event"], ["events.id"], name="fk_runs_created_event"),
         sa.PrimaryKeyConstraint("id", name="pk_runs"),
     )
-    _partial_index("ix_runs_active", "runs", ["created_at", "id"], "status IN ('queued', 'starting', 'running')")
+    _partial_index("ix_runs_active", "runs", ["status"], "status IN ('queued', 'starting', 'running')")
     op.create_index("ix_runs_newest", "runs", ["created_at", "id"])
     op.create_table(
         "plans",
