@@ -48,13 +48,13 @@ class Modules:
         """Take sources by dotted name (`pkg.__init__` for a package), or by path for `%run`."""
         self._sources = sources
 
-    def facts(self, module: str, notebook: str) -> ModuleFacts | None:
+    def facts(self, module: str, notebook: str) -> ModuleFacts | None:  # noqa: ARG002 - the port's signature
         """Return a module."""
         package = f"{module}.__init__"
         key = package if package in self._sources else module
         return self._read(key, module, package=key == package)
 
-    def script(self, target: str, notebook: str) -> ModuleFacts | None:
+    def script(self, target: str, notebook: str) -> ModuleFacts | None:  # noqa: ARG002 - the port's signature
         """Return a file."""
         return self._read(target, target.removesuffix(".py"), package=False)
 

@@ -7,6 +7,7 @@ IPython; 7. none, which is reported.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -106,17 +107,15 @@ class _Resolver:
             self._own_name(read)
         elif name in names.assets:
             self._found.inputs.add(name)
-            self._two_levels(read, "an asset of this notebook")
         elif name in INJECTED:
             return
         elif names.setup.visible(name, self._position):
             self._found.setup[name] = read
-            self._two_levels(read, f"bound in {self._place_of(names.setup.place(name))}")
+            self._two_levels(read)
         elif name in AMBIENT:
             return
         elif self._around.outside.places(name, self._around.facts.path):
             self._found.inputs.add(name)
-            self._two_levels(read, "an asset")
         elif name in self._around.outside.resources:
             self._found.resources.add(name)
         elif name not in self._stars and read.certain:
@@ -131,18 +130,17 @@ class _Resolver:
                 read,
             )
 
-    def _two_levels(self, read: Read, first: str) -> None:
-        """Warn of a name that two levels of the order know."""
+    def _two_levels(self, read: Read) -> None:
+        """Warn of a setup name that is also an asset of another notebook, or a resource."""
         name = read.name
-        others = []
-        if name not in self._names.assets and name in self._found.setup:
-            others = [f"an asset ({r})" for r in self._around.outside.places(name, self._around.facts.path)]
+        others = [f"an asset ({ref})" for ref in self._around.outside.places(name, self._around.facts.path)]
         if name in self._around.outside.resources:
             others.append("a resource")
         if others and self._around.reports.first("ambiguous-name", name):
             self._around.reports.warning(
                 "ambiguous-name",
-                f"{name!r} is {first} and also {' and '.join(others)}: the first counts; rename one of them",
+                f"{name!r} is bound in {self._place_of(self._names.setup.place(name))} and also "
+                f"{' and '.join(others)}: the first counts; rename one of them",
                 self._cell,
                 read.line,
             )
@@ -161,14 +159,21 @@ class _Resolver:
             owner = names.temporaries[name][0]
             self._temporary(read, owner)
         elif name in names.views:
-            self._error(
-                "view-name",
-                f"{name!r} is bound by {self._place_of(names.views[name])}, which shows assets: "
-                f"make it an asset (%%asset {name})",
-                read,
-            )
+            self._view_name(read, names.views[name])
         else:
             self._nowhere(read)
+
+    def _view_name(self, read: Read, position: int) -> None:
+        name = read.name
+        statements = self._around.facts.cells[position].code.statements
+        where = self._place_of(position)
+        message = f"{name!r} is bound by {where}, which shows assets: make it an asset (%%asset {name})"
+        if any(name in statement.binds and statement.kind in ("def", "class") for statement in statements):
+            message = (
+                f"{name}() of {where} reads an asset as a global, which works for view cells only: "
+                "pass it as an argument"
+            )
+        self._error("view-name", message, read)
 
     def _temporary(self, read: Read, owner: CellFacts) -> None:
         name = read.name
@@ -211,9 +216,19 @@ class _Resolver:
                 self._found.inputs.add(name)
         for name in options.deps:
             if name.startswith(FILE_PREFIX):
-                self._found.patterns.append(GLOB_PREFIX + name.removeprefix(FILE_PREFIX))
+                self._pattern(name)
             elif self._upstream(name, "--deps"):
                 self._found.order.add(name)
+
+    def _pattern(self, name: str) -> None:
+        """Take a pattern, which starts from the folder of the notebook like every path in it."""
+        folder = posixpath.dirname(self._around.facts.path)
+        pattern = posixpath.normpath(posixpath.join(folder, name.removeprefix(FILE_PREFIX)))
+        if pattern.startswith(("../", "/")) or pattern == "..":
+            message = f"--deps {name} is outside of the project: only files below its root are watched"
+            self._around.reports.error("outside-file", message, self._cell, self._declaring_line, self._own)
+        else:
+            self._found.patterns.append(GLOB_PREFIX + pattern)
 
     def _upstream(self, name: str, option: str) -> bool:
         if name not in self._own and (

@@ -11,8 +11,9 @@ from types import MappingProxyType
 
 import msgspec
 
-from nbpipe.core.bodies import OutsideNames, ResolvedBody, Surroundings, declaring_line, resolve_body
+from nbpipe.core.bodies import OutsideNames, ResolvedBody, Surroundings, resolve_body
 from nbpipe.core.cautions import warn_of_generators, warn_of_mutations
+from nbpipe.core.checks import check_cells
 from nbpipe.core.code_versions import CodeVersion, code_version
 from nbpipe.core.definitions import (
     AssetOptions,
@@ -25,12 +26,10 @@ from nbpipe.core.definitions import (
 )
 from nbpipe.core.duplicates import duplicate_assets
 from nbpipe.core.fingerprints import text_hash
-from nbpipe.core.keys import AMBIENT, check_name
-from nbpipe.core.kinds import classify, declares, skipped
+from nbpipe.core.kinds import classify, declares
 from nbpipe.core.modules import ModuleIndex, ModuleSource, NoModules
 from nbpipe.core.notebooks import CellFacts, NotebookFacts
-from nbpipe.core.reports import Reports, suggestion
-from nbpipe.errors import DeclarationError
+from nbpipe.core.reports import Reports
 
 FindFile = Callable[[str, str], str | None]
 """`(path of the notebook, string literal)` -> path of the existing file it names, relative to the root, or None."""
@@ -158,8 +157,7 @@ class _NotebookResolver:
                 warn_of_mutations(cell, body, self._reports)
                 specs.extend(self._specs(cell, body))
         warn_of_generators(self._facts, self._names, bodies, self._reports)
-        self._report_cells()
-        self._report_parameters(specs)
+        check_cells(self._around, specs)
         first = {spec.key: spec for spec in reversed(specs)}  # of a duplicate, the one above counts
         return ResolvedNotebook(
             notebook=self._notebook(),
@@ -235,81 +233,6 @@ class _NotebookResolver:
         places = {views[read.name] for read in cell.code.reads if views.get(read.name, position) < position}
         return tuple(self._facts.cells[place].index for place in sorted(places))
 
-    def _report_cells(self) -> None:
-        for position, cell in enumerate(self._facts.cells):
-            if skipped(cell):
-                continue
-            for problem in cell.problems:
-                assets = cell.names if problem.breaks else ()
-                self._reports.error(problem.code, problem.message, cell, problem.line, assets)
-            if cell.magic != "asset":
-                self._report_rebinding(position, cell)
-                if self._names.cells[position].kind == "parameters":
-                    self._report_early_reads(position, cell)
-                self._report_unknown(position, cell)
-
-    def _report_rebinding(self, position: int, cell: CellFacts) -> None:
-        named = self._names.cells[position]
-        for name in named.rebinds:
-            owner = self._facts.cells[self._names.assets[name]]
-            line = next((s.line for s in cell.code.statements if name in s.binds), 1)
-            above = position < self._names.assets[name]
-            if named.kind == "parameters" or (named.kind == "setup" and above):
-                what = "a parameter" if named.kind == "parameters" else "a name of a setup cell"
-                message = (
-                    f"{name!r} is {what} (cell {cell.index + 1}, line {line}) and an asset "
-                    f"(cell {owner.index + 1}): rename one of them"
-                )
-                self._reports.error("name-conflict", message, cell, line, (name,))
-            else:
-                message = (
-                    f"this cell gives asset {name!r} (cell {owner.index + 1}) another value, which assets never see: "
-                    "use another name"
-                )
-                self._reports.warning("rebound-asset", message, cell, line)
-
-    def _report_early_reads(self, position: int, cell: CellFacts) -> None:
-        names = self._names
-        for read in cell.code.reads:
-            outside = self._is_outside(read.name) and not names.setup.visible(read.name, position)
-            if read.name in names.assets or outside:
-                message = f"the parameters cell reads asset {read.name!r}, but parameters come before assets"
-                self._reports.error("parameter-reads-asset", message, cell, read.line)
-
-    def _report_unknown(self, position: int, cell: CellFacts) -> None:
-        """Report names that a plain cell reads at once and that nothing binds: in a job it would fail."""
-        names = self._names
-        if names.setup.opaque_above(position + 1) or (names.broken and names.broken[0] < position):
-            return
-        for read in cell.code.reads:
-            if read.certain and not read.deferred and not self._is_known(read.name):
-                hint = suggestion(read.name, names.assets.keys(), names.plain, self._project.outside.assets.keys())
-                message = f"nothing is called {read.name!r}{hint}"
-                self._reports.warning("unknown-name", message, cell, read.line)
-
-    def _is_known(self, name: str) -> bool:
-        names = self._names
-        return (
-            name in AMBIENT
-            or name in names.plain
-            or name in names.assets
-            or name in names.temporaries
-            or self._is_outside(name)
-            or name in self._project.outside.resources
-        )
-
-    def _report_parameters(self, specs: Collection[AssetSpec]) -> None:
-        for cell, named in zip(self._facts.cells, self._names.cells, strict=True):
-            if cell.parameters and named.kind in ("setup", "view"):
-                message = "a cell above has the tag 'parameters' already: only the first one gives parameters"
-                self._reports.warning("second-parameters", message, cell, 1)
-            for parameter in cell.parameters if named.kind == "parameters" else ():
-                try:
-                    check_name(parameter.name, "parameter")
-                except DeclarationError as error:
-                    users = tuple(spec.key for spec in specs if parameter.name in spec.parameters)
-                    self._reports.error("parameter-name", str(error), cell, parameter.line, users)
-
 
 def _maybe_path(literal: str) -> bool:
     return 0 < len(literal) < 1024 and literal.isprintable()
@@ -331,7 +254,6 @@ __all__ = [
     "Project",
     "ResolvedNotebook",
     "asset_places",
-    "declaring_line",
     "definitions",
     "resolve",
     "resolve_notebook",

@@ -121,11 +121,12 @@ class SetupNames:
 
     def info(self, name: str, position: int) -> NameInfo:
         """Return what a visible name means at `position`."""
-        touching = self._touching.get(name, ())
+        touching = self._touching.get(name, [])
         count = len(touching)
         if count and self._entries[touching[-1]].position >= position:
             count = bisect_left(touching, position, key=lambda ordinal: self._entries[ordinal].position)
-        stars = self._stars and [definition for at, definition in self._stars.get(name, ()) if at < position]
+        bound = self._stars.get(name)
+        stars = [definition for at, definition in bound if at < position] if bound else []
         key = (name, count, len(stars))
         known = self._known.get(key)
         if known is None:

@@ -124,8 +124,7 @@ CASES = {
     "temporary of another asset": (
         ["%%asset x\nraw = x = 1", "%%asset a\nraw"],
         ("temporary", "error", 2, 2),
-        "'raw' is a temporary of asset 'x' (cell 1), invisible to other assets: "
-        "declare it as an asset too (%%asset x raw)",
+        "of asset 'x' (cell 1), invisible to other assets: declare it as an asset too (%%asset x raw)",
         ("a",),
     ),
     "import of another asset": (
@@ -231,10 +230,28 @@ CASES = {
         (),
     ),
     "an asset and a resource": (
-        ["%%asset warehouse\n1", "%%asset a\nwarehouse"],
-        ("ambiguous-name", "warning", 2, 2),
-        "'warehouse' is an asset of this notebook and also a resource",
+        ["\n%%asset warehouse\n1", "%%asset a\nwarehouse"],
+        ("ambiguous-name", "warning", 1, 2),
+        "'warehouse' is an asset (cell 1) and also a resource: the first counts; rename one of them",
         (),
+    ),
+    "a setup name and a resource": (
+        ["warehouse = 1", "%%asset a\nwarehouse"],
+        ("ambiguous-name", "warning", 2, 2),
+        "'warehouse' is bound in cell 1 and also a resource: the first counts",
+        (),
+    ),
+    "a function of a view cell that reads an asset": (
+        ["%%asset x\n1", "def f():\n    return x\nf()", "%%asset a\nf()"],
+        ("view-name", "error", 3, 2),
+        "f() of cell 2 reads an asset as a global, which works for view cells only: pass it as an argument",
+        ("a",),
+    ),
+    "files outside of the root": (
+        ["%%asset a --deps file:../x/*.csv\n1"],
+        ("outside-file", "error", 1, 1),
+        "--deps file:../x/*.csv is outside of the project: only files below its root are watched",
+        ("a",),
     ),
     "an asset that is declared below": (
         ["%%asset a\nx = 1\nb", "%%asset b\n1"],
@@ -304,6 +321,7 @@ FINE = {
     ],
     "a name bound below in a plain cell": ["def f(): return x", "x = 1", "%%asset a\nf(); x"],
     "skipped cells": [("nbpipe:skip", "%%asset a --grp\n("), ("skip-execution", "x = (")],
+    "the partition in a plain cell": ["partition"],
     "names below %pylab": ["%pylab inline", "array([1])"],
     "several values on all paths": ["%%asset a b\nif 1:\n    a = b = 1\nelse:\n    a, b = 1, 2"],
     "a star import may bind the asset": ["%%asset a\nfrom prep import *"],

@@ -145,8 +145,10 @@ def test_a_value_may_come_from_the_last_expression_or_on_some_path():
         (['%%asset a\nopen("data/y.csv")'], ()),
         (['%%asset a\nopen("data/x.csv\\n")'], ()),
         (["%%asset a --deps file:data/*.csv\n1"], ("glob:data/*.csv",)),
-        (['%%asset a --deps "file:my data/*.csv" file:x.txt\nopen("data/x.csv")'],)
-        + (("data/x.csv", "glob:my data/*.csv", "glob:x.txt"),),
+        (
+            ['%%asset a --deps "file:my data/*.csv" file:x.txt\nopen("data/x.csv")'],
+            ("data/x.csv", "glob:my data/*.csv", "glob:x.txt"),
+        ),
     ],
 )
 def test_files_are_inputs(cells, files):
@@ -154,6 +156,11 @@ def test_files_are_inputs(cells, files):
         return literal if notebook == "nb.ipynb" and literal == "data/x.csv" else None
 
     assert define(*cells, files=find).assets["a"].files == files
+
+
+def test_patterns_start_from_the_folder_of_the_notebook():
+    others = {"sub/deep/b.ipynb": ["%%asset b --deps file:../data/*.csv file:./x/*.txt\n1"]}
+    assert define(others=others).assets["b"].files == ("glob:sub/data/*.csv", "glob:sub/deep/x/*.txt")
 
 
 def test_a_literal_is_looked_up_once_per_notebook():
