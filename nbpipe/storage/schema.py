@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
-    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -21,8 +19,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
-    literal_column,
+    text,
 )
 
 #: Revision of these tables: the number of the newest file in `migrations/versions`.
@@ -205,6 +204,6 @@ workers = Table(
 )
 
 
-def literal(condition: str) -> ColumnElement[bool]:
-    """Return one of the conditions above as it stands in its index."""
-    return literal_column(condition, Boolean)
+def literal(condition: str) -> TextClause:
+    """Return one of the conditions above exactly as it stands in its index."""
+    return text(condition)

@@ -199,6 +199,9 @@ def test_states_and_active_runs_are_read_by_index(store):
     steps += plan(run_queries.select_asset_events, env=None, asset="a", after=0, limit=1)
     growing = ("events", "materializations", "run_assets", "asset_states", "code_versions")
     assert [step for step in steps if step.startswith(tuple(f"SCAN {table}" for table in growing))] == []
+    assert any("ix_run_assets_active" in step for step in steps)
+    kept = plan(asset_queries.select_kept_of_asset, asset=1, partition="")
+    assert any("ix_materializations_kept" in step for step in kept)
     active = plan(run_queries.select_active_runs, env=None, statuses="[]", before=None, limit=1)
     assert [step for step in active if step.startswith("SCAN runs")] == []
     for query in (run_queries.select_active_runs, asset_queries.oldest_active_run):
