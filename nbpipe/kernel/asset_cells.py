@@ -11,12 +11,13 @@ import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbpipe import clock
 from nbpipe.core.definitions import AssetSpec
+from nbpipe.core.names import analyze
 from nbpipe.core.parameters import canonical, canonical_source
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Materialization, NewMaterialization, StoredValue
@@ -27,8 +28,18 @@ from nbpipe.kernel.bodies import Body
 from nbpipe.kernel.captures import Displays, captured_displays, replay
 from nbpipe.kernel.measures import peak_memory, reset_peak_memory, time_limit
 from nbpipe.kernel.namespaces import NotebookNamespace
+from nbpipe.kernel.shells import transformer
 from nbpipe.kernel.tracebacks import own_errors, start_at
 from nbpipe.kernel.values import Values
+
+
+class ProjectFiles(NamedTuple):
+    """The files of the project, as they are now."""
+
+    hash: Callable[[str], str]
+    """Gives the content hash of a path relative to the root, or of a `glob:` pattern; empty if it is missing."""
+    find: Callable[[str, str], str | None]
+    """`(notebook, text)` -> path of the file that the text names, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +103,7 @@ class _Execution:
     parameters: Mapping[str, str]
     started: float
     displays: Displays = field(default_factory=Displays)
+    created: Mapping[str, str] = field(default_factory=dict)
 
 
 class AssetCells:
@@ -104,10 +116,10 @@ class AssetCells:
         io: IoRegistry,
         *,
         env: str,
-        file_hash: Callable[[str], str],
+        files: ProjectFiles,
         run_id: str | None = None,
     ) -> None:
-        """Work on the variables of `shell`; `file_hash` gives the content hash of a path or pattern."""
+        """Work on the variables of `shell`."""
         self.shell = shell
         self.store = store
         self.env = env
@@ -115,7 +127,7 @@ class AssetCells:
         self.names = NotebookNamespace(shell.user_ns)
         self.run_id = run_id
         self._io = io
-        self.file_hash = file_hash
+        self.files = files
 
     def effective_parameters(self, names: Collection[str], defaults: Mapping[str, str]) -> dict[str, str]:
         """Return the value of each parameter as source text: what the notebook holds, else its default."""
@@ -130,7 +142,7 @@ class AssetCells:
 
     def file_hashes(self, specs: Collection[AssetSpec]) -> dict[str, str]:
         """Return the content hash of each file input."""
-        return {path: self.file_hash(path) for spec in specs for path in spec.files}
+        return {path: self.files.hash(path) for spec in specs for path in spec.files}
 
     def load(self, cell: AssetCell, current: Mapping[str, Materialization]) -> None:
         """Bind stored values instead of executing, and show what the cell showed when it computed them."""
@@ -212,6 +224,17 @@ class AssetCells:
             started=clock.monotonic(),
         )
 
+    def _created_files(self, execution: _Execution) -> dict[str, str]:
+        """Return the hash of each file that the body names and that is there only since it ran.
+
+        Without this a file that the body writes would count as a new input the next time.
+        """
+        notebook = execution.cell.specs[0].cell.notebook
+        facts = analyze(execution.cell.body, transform=transformer(self.shell))
+        literals = {text for statement in facts.statements for text in statement.strings}
+        found = {path for text in literals if (path := self.files.find(notebook, text)) is not None}
+        return {path: self.files.hash(path) for path in sorted(found - execution.files.keys())}
+
     def _refuse_unbound(self, cell: AssetCell) -> None:
         missing = sorted(name for name in cell.specs[0].setup_names if name not in self.names)
         if missing:
@@ -228,6 +251,7 @@ class AssetCells:
         cell = execution.cell
         results = _results(cell, execution, value)
         duration = clock.monotonic() - execution.started
+        execution.created = self._created_files(execution)
         peak = peak_memory()
         stored = {key: self._store(key, result, cell) for key, result in results.items()}
         now = clock.now()
@@ -265,7 +289,7 @@ class AssetCells:
             sources={digest: sources[digest] for digest in needed if digest in sources},
             inputs={key: found.stored.data_version for key, found in execution.inputs.items()},
             input_versions={key: found.version for key, found in execution.inputs.items()},
-            files={path: execution.files[path] for path in spec.files},
+            files={**{path: execution.files[path] for path in spec.files}, **execution.created},
             parameters={name: execution.parameters[name] for name in spec.parameters},
             parameter_defaults={
                 name: canonical_source(execution.cell.defaults.get(name, "")) for name in spec.parameters

@@ -24,5 +24,10 @@ def find_notebook(shell: InteractiveShell) -> Path | None:
         if isinstance(candidate, str) and candidate.endswith(".ipynb"):
             path = Path(candidate)
             if path.is_file():
-                return path.resolve()
+                return located(path)
     return None
+
+
+def located(path: Path) -> Path:
+    """Return a notebook's path without links in its folder; a link that is the notebook itself stays one."""
+    return path.parent.resolve() / path.name

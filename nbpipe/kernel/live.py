@@ -19,12 +19,14 @@ from nbpipe.core.records import AssetState, Materialization
 from nbpipe.core.resolution import ResolvedNotebook, resolve_notebook
 from nbpipe.core.staleness import out_of_date
 from nbpipe.errors import DefinitionError, MissingValueError, RefusedError, UnknownNameError
-from nbpipe.kernel.asset_cells import AssetCell, AssetCells
-from nbpipe.kernel.identity import find_notebook
+from nbpipe.kernel.asset_cells import AssetCell, AssetCells, ProjectFiles
+from nbpipe.kernel.identity import find_notebook, located
 from nbpipe.kernel.live_notebook import LiveNotebook
 from nbpipe.kernel.sessions import CurrentCell
 from nbpipe.kernel.shells import executed_text, transformer
+from nbpipe.loading.files import FileFinder
 from nbpipe.loading.notebooks import read_notebook
+from nbpipe.loading.scan import UNKNOWN
 
 _NO_FILE = "<session>"
 
@@ -44,7 +46,7 @@ class LiveSession:
         self.workspace = Workspace.open(notebook.parent if notebook else None)
         path = _NO_FILE
         if notebook is not None:
-            path = notebook.resolve().relative_to(self.workspace.root).as_posix()
+            path = notebook.relative_to(self.workspace.root).as_posix()
         self.live = LiveNotebook(path, transformer(self.shell))
         self._current = CurrentCell("", None)
         self._forced: set[str] = set()
@@ -61,7 +63,11 @@ class LiveSession:
         if self._cells is None:
             workspace = self.workspace
             self._cells = AssetCells(
-                self.shell, workspace.store, workspace.io, env=workspace.env, file_hash=workspace.project.file_hash
+                self.shell,
+                workspace.store,
+                workspace.io,
+                env=workspace.env,
+                files=ProjectFiles(workspace.project.file_hash, FileFinder(workspace.root, UNKNOWN).find),
             )
         return self._cells
 
@@ -113,7 +119,7 @@ class LiveSession:
             folder = path.parent if path.parent.is_dir() else Path()
             raise UnknownNameError("notebook", notebook, (str(each) for each in folder.glob("*.ipynb")))
         self.close()
-        self._open(path.resolve())
+        self._open(located(path))
 
     def admit(self, line: str, body: str) -> AssetCell | None:
         """Return the cell to execute, or load its values and return None."""

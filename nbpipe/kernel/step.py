@@ -22,11 +22,12 @@ from nbpipe.core.records import Materialization
 from nbpipe.core.staleness import out_of_date
 from nbpipe.errors import RefusedError
 from nbpipe.io.registry import IoRegistry, open_io
-from nbpipe.kernel.asset_cells import AssetCell, AssetCells
+from nbpipe.kernel.asset_cells import AssetCell, AssetCells, ProjectFiles
 from nbpipe.kernel.extension import load
 from nbpipe.kernel.sessions import CurrentCell, set_session
 from nbpipe.kernel.shells import current_shell, executed_text, transformer
-from nbpipe.loading.files import FileHashes
+from nbpipe.loading.files import FileFinder, FileHashes
+from nbpipe.loading.scan import UNKNOWN
 from nbpipe.settings import resolve_secrets
 from nbpipe.storage.open import open_store
 
@@ -65,8 +66,9 @@ class StepSession:
         self.shell = shell
         self.request = request
         self.store = store
-        hashes = FileHashes(Path(request.root), now_ns=clock.now_ns)
-        self.cells = AssetCells(shell, store, io, env=request.env, file_hash=hashes, run_id=request.run_id)
+        root = Path(request.root)
+        files = ProjectFiles(FileHashes(root, now_ns=clock.now_ns), FileFinder(root, UNKNOWN).find)
+        self.cells = AssetCells(shell, store, io, env=request.env, files=files, run_id=request.run_id)
         self._current = CurrentCell("", None)
         self._specs = {spec.key: spec for spec in request.assets}
         self._known = frozenset(request.known)
@@ -134,7 +136,7 @@ class StepSession:
         reasons: list[str] = []
         for spec in cell.specs:
             parameters = self.cells.effective_parameters(spec.parameters, cell.defaults)
-            reasons += out_of_date(spec, states, files=self.cells.file_hash, parameters=parameters, now=clock.now())
+            reasons += out_of_date(spec, states, files=self.cells.files.hash, parameters=parameters, now=clock.now())
         return reasons
 
     def _load_read(self, source: str) -> None:
