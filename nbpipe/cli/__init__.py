@@ -1,0 +1,1 @@
+"""The command line: parses, calls a command, and shows what it returns."""

@@ -1,0 +1,1 @@
+"""Pages: what each command's data looks like to a person."""

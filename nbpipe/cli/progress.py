@@ -1,0 +1,82 @@
+"""Shows the progress of a run: an animated display on a terminal, else a line for each asset."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+
+import click
+
+from nbpipe.cli.text import shown
+from nbpipe.core.plans import RunPlan
+from nbpipe.core.ports import ProgressListener
+from nbpipe.core.tasks import RunProgress
+
+_MARKS = {"success": "✓", "unchanged": "=", "failed": "✗", "canceled": "-", "skipped": "-"}
+
+
+@contextlib.contextmanager
+def watching(plan: RunPlan, *, quiet: bool) -> Iterator[ProgressListener]:
+    """Show what happens in the run of a plan, on the standard error.
+
+    Args:
+        plan: what the run is going to do.
+        quiet: nobody reads along unless it is a terminal.
+    """
+    for note in plan.notes:
+        click.echo(f"nbpipe: {shown(note)}", err=True)
+    if sys.stderr.isatty():
+        with _animated(plan) as listener:
+            yield listener
+    else:
+        yield _silent if quiet else _Lines()
+
+
+def _silent(event: RunProgress) -> None:
+    """Say nothing."""
+
+
+class _Lines:
+    """Writes one line when an asset, or a step without assets, has ended."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __call__(self, event: RunProgress) -> None:
+        if event.kind != "cell_ended" or not event.assets:
+            return
+        error = f": {shown(event.error.partition(chr(10))[0])}" if event.error else ""
+        with self._lock:
+            click.echo(f"{shown(' '.join(event.assets))}: {event.status}{error}", err=True)
+
+
+@contextlib.contextmanager
+def _animated(plan: RunPlan) -> Iterator[ProgressListener]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    total = sum(len(step.assets) for step in plan.steps) or len(plan.steps)
+    lock = threading.Lock()
+    active: list[str] = []
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=total)
+
+        def listener(event: RunProgress) -> None:
+            name = shown(" ".join(event.assets) or event.notebook)
+            with lock:
+                if event.kind == "cell_started" and event.assets:
+                    active.append(name)
+                elif event.kind == "cell_ended" and event.assets:
+                    if name in active:
+                        active.remove(name)
+                    error = f"  {shown(event.error.partition(chr(10))[0])}" if event.error else ""
+                    progress.console.print(Text(f"{_MARKS.get(event.status, '·')} {name}{error}"))
+                    progress.advance(task, len(event.assets))
+                progress.update(task, description=" ".join(active)[:60] or "working")
+
+        yield listener

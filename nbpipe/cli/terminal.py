@@ -1,0 +1,91 @@
+"""Gives a command its face on the terminal: common options, the project, JSON or a page, and an exit status."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nbpipe.cli.faces import exit_status, page_of
+from nbpipe.commands.invoke import command
+from nbpipe.commands.surface import Surface, set_surface
+from nbpipe.commands.workspace import Workspace
+from nbpipe.errors import UsageError
+
+#: These look at a folder that may be no project, or one that can't be opened.
+_WITHOUT_WORKSPACE = frozenset({"init", "doctor"})
+_JSON, _ENV, _PROJECT = "nbpipe.json", "nbpipe.env", "nbpipe.project"
+
+
+def terminal_command(name: str) -> click.Command:
+    """Return a command, with those inside it, as the terminal offers it; it returns an exit status."""
+    return _faced(command(name), name)
+
+
+def _faced(plain: click.Command, path: str) -> click.Command:
+    faced = copy.copy(plain)
+    faced.params = [*plain.params, *_common_options()]
+    if isinstance(faced, click.Group) and isinstance(plain, click.Group):
+        faced.commands = {name: _faced(inner, f"{path} {name}") for name, inner in plain.commands.items()}
+    plain_callback = plain.callback
+
+    def callback(**values: Any) -> int:
+        context = click.get_current_context()
+        if context.invoked_subcommand is not None or plain_callback is None:
+            return 0
+        place = Path(context.meta.get(_PROJECT) or ".")
+        if not place.exists():
+            raise UsageError(f"there is no folder {str(place)!r}: check --project")
+        if path in _WITHOUT_WORKSPACE:
+            context.obj = (place, context.meta.get(_ENV))
+            return _answer(context, path, context.invoke(plain_callback, **values))
+        with Workspace.open(place, env=context.meta.get(_ENV)) as workspace:
+            context.obj = workspace
+            set_surface(context, _surface(context))
+            return _answer(context, path, context.invoke(plain_callback, **values))
+
+    faced.callback = callback
+    return faced
+
+
+def _common_options() -> list[click.Parameter]:
+    return [
+        click.Option(["--json"], is_flag=True, expose_value=False, callback=_keep(_JSON), help="Answer as JSON."),
+        click.Option(["--env"], metavar="NAME", expose_value=False, callback=_keep(_ENV), help="Environment."),
+        click.Option(["--project"], metavar="DIR", expose_value=False, callback=_keep(_PROJECT), help="Project."),
+    ]
+
+
+def _keep(place: str) -> Any:
+    def callback(context: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ARG001 - click's signature
+        if value:
+            context.meta[place] = value
+
+    return callback
+
+
+def _surface(context: click.Context) -> Surface:
+    from nbpipe.cli.progress import watching
+
+    quiet = bool(context.meta.get(_JSON))
+    asks = click.get_text_stream("stdin").isatty()
+    return Surface(
+        watch=lambda plan: watching(plan, quiet=quiet), confirm=(lambda question: click.confirm(question, err=True)) if asks else None
+    )
+
+
+def _answer(context: click.Context, path: str, data: Any) -> int:
+    if context.meta.get(_JSON):
+        from nbpipe.cli.json_output import encoded
+
+        click.echo(encoded(data))
+    else:
+        from nbpipe.cli.page import write
+
+        write(page_of(path, data))
+    return exit_status(path, data)
+
+

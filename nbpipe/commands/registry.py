@@ -1,0 +1,34 @@
+"""All commands by name; a command's module is imported only when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+#: One line of help of each command of the terminal, in the order in which they are listed.
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "init": "Make a folder a project, with a configuration to edit.",
+        "list": "List the assets that the project defines.",
+        "show": "Show one asset: definition, versions, preview.",
+        "status": "Show which assets are fresh, stale, missing or failed, and why.",
+        "validate": "Report everything that is wrong with the definitions.",
+        "materialize": "Compute and store the selected assets in a run.",
+        "run": "Run any notebook as a recorded run.",
+        "runs": "List runs; show, cancel or retry one.",
+        "lineage": "Draw how assets depend on each other.",
+        "load": "Tell where a stored value is.",
+        "why": "Explain why an asset is stale.",
+        "verify": "Compute an asset again and compare it with what is stored.",
+        "rollback": "Make an old version of an asset current again.",
+        "rename": "Rename an asset, keeping its history.",
+        "wipe": "Forget the stored values of an asset.",
+        "gc": "Remove values that nothing refers to any more.",
+        "doctor": "Check the installation and the project.",
+    }
+)
+
+#: Those that are also line magics.
+MAGIC_COMMANDS: Mapping[str, str] = MappingProxyType(
+    {name: COMMANDS[name] for name in ("materialize", "status", "lineage", "why", "runs")}
+)

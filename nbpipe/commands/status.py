@@ -1,0 +1,74 @@
+"""`status`: which assets are fresh, stale, missing or failed, and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+import msgspec
+
+from nbpipe.commands.arguments import selection_argument
+from nbpipe.commands.workspace import Workspace
+from nbpipe.core.definitions import AssetSpec
+from nbpipe.core.records import AssetState
+from nbpipe.core.selection import AssetStatus
+from nbpipe.core.staleness import Assessment
+
+
+class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One asset as it stands. Times and versions are those of its current value."""
+
+    asset: str
+    status: AssetStatus
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    materialized_at: datetime | None
+    version: int | None
+    code_version: str | None
+    data_version: str | None
+    group: str | None
+    notebook: str
+    cell_id: str
+    upstream: tuple[str, ...]
+    partitions: None = None
+
+
+@click.command("status")
+@selection_argument
+@click.pass_obj
+def command(workspace: Workspace, selection: str) -> list[StatusRow]:
+    """Show which assets are fresh, stale, missing or failed, and why."""
+    return status_rows(workspace, selection)
+
+
+def status_rows(workspace: Workspace, selection: str = "") -> list[StatusRow]:
+    """Return the status of the selected assets (all, for an empty selection) in topological order.
+
+    Raises:
+        SelectionError: the selection can't be read.
+        UnknownNameError: it names an asset that does not exist.
+    """
+    workspace.settle()
+    states = workspace.states()
+    assessments = workspace.assess(states=states)
+    keys = workspace.select(selection, assessments)
+    assets = workspace.definitions.assets
+    return [_row(assets[key], assessments[key], states.get(key)) for key in keys]
+
+
+def _row(spec: AssetSpec, assessment: Assessment, state: AssetState | None) -> StatusRow:
+    current = state.current if state is not None else None
+    return StatusRow(
+        asset=spec.key,
+        status=assessment.status,
+        reasons=assessment.reasons,
+        notes=assessment.notes,
+        materialized_at=current.created_at if current else None,
+        version=current.version if current else None,
+        code_version=current.code_version if current else None,
+        data_version=current.stored.data_version if current else None,
+        group=spec.options.group,
+        notebook=spec.cell.notebook,
+        cell_id=spec.cell.cell_id,
+        upstream=spec.upstream,
+    )

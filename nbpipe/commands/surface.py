@@ -1,0 +1,48 @@
+"""What a command may ask of where it was called from: a terminal, a notebook, Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import click
+
+from nbpipe.core.plans import RunPlan
+from nbpipe.core.ports import ProgressListener
+from nbpipe.core.tasks import RunProgress
+
+_PLACE = "nbpipe.surface"
+
+
+def _ignore(event: RunProgress) -> None:
+    """Take no note of what happens."""
+
+
+def _unwatched(plan: RunPlan) -> AbstractContextManager[ProgressListener]:  # noqa: ARG001 - the signature of `watch`
+    return nullcontext(_ignore)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surface:
+    """The ways to talk to a person while a command works; without any, it works silently."""
+
+    watch: Callable[[RunPlan], AbstractContextManager[ProgressListener]] = _unwatched
+    """Shows the progress of a run that is about to start."""
+    confirm: Callable[[str], bool] | None = None
+    """Asks a question that is answered with yes or no; None: nobody is there to answer."""
+
+
+SILENT = Surface()
+
+
+def current_surface() -> Surface:
+    """Return the surface of the command that is being called."""
+    context = click.get_current_context(silent=True)
+    found = SILENT if context is None else context.meta.get(_PLACE, SILENT)
+    return found if isinstance(found, Surface) else SILENT
+
+
+def set_surface(context: click.Context, surface: Surface) -> None:
+    """Give the commands called in `context` a surface."""
+    context.meta[_PLACE] = surface

@@ -1,0 +1,170 @@
+"""A project opened for work: its definitions, its state and its values, in one environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from nbpipe import clock, settings
+from nbpipe.core.definitions import AssetSpec, Definitions
+from nbpipe.core.graph import AssetGraph
+from nbpipe.core.ports import StateStore
+from nbpipe.core.records import AssetState
+from nbpipe.core.selection import resolve
+from nbpipe.core.selection_syntax import parse_selection
+from nbpipe.core.staleness import Assessment, assess
+from nbpipe.errors import UnknownNameError
+from nbpipe.loading.config import Config
+from nbpipe.loading.project import LoadedProject, load_project
+from nbpipe.loading.roots import state_folder
+
+if TYPE_CHECKING:
+    from nbpipe.io.registry import IoRegistry
+
+
+class Workspace:
+    """A project in one environment. Definitions are those saved when it was opened or last reloaded.
+
+    The state store and the I/O managers are opened when first needed, so that listing definitions costs
+    neither.
+    """
+
+    def __init__(self, project: LoadedProject) -> None:
+        """Work on a loaded project; use `open` to find it."""
+        self.project = project
+        self._store: StateStore | None = None
+        self._io: IoRegistry | None = None
+
+    @classmethod
+    def open(cls, start: Path | None = None, *, env: str | None = None) -> Self:
+        """Open the project that a folder or notebook belongs to (default: the working folder).
+
+        Raises:
+            ConfigError: its configuration can't be read, or knows no such environment.
+        """
+        return cls(load_project(start or Path.cwd(), env=env or settings.environment_name()))
+
+    @property
+    def root(self) -> Path:
+        """Folder that all paths are relative to."""
+        return self.project.root
+
+    @property
+    def env(self) -> str:
+        """Name of the environment."""
+        return self.project.env
+
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+        return self.project.config
+
+    @property
+    def definitions(self) -> Definitions:
+        """Everything that the project defines."""
+        return self.project.definitions
+
+    @cached_property
+    def graph(self) -> AssetGraph:
+        """The assets and how they depend on each other."""
+        return AssetGraph.of(self.definitions)
+
+    @property
+    def store(self) -> StateStore:
+        """The state store, opened when first asked for."""
+        if self._store is None:
+            from nbpipe.storage.open import open_store
+
+            if self.config.state is None:
+                state_folder(self.root)
+            self._store = open_store(self.config.state_url(self.root), root=self.root)
+        return self._store
+
+    @property
+    def io(self) -> IoRegistry:
+        """The I/O managers by name."""
+        if self._io is None:
+            from nbpipe.io.registry import open_io
+
+            url = self.config.storage_url(self.root)
+            self._io = open_io(self.config.io, storage=url, root=self.root, env=self.env)
+        return self._io
+
+    def reload(self) -> bool:
+        """Look at what is saved now; return whether anything changed."""
+        project = self.project.reload()
+        if project is self.project:
+            return False
+        self.project = project
+        self.__dict__.pop("graph", None)
+        return True
+
+    def settle(self) -> None:
+        """End runs whose process is gone, so that what the store says of runs is true."""
+        from nbpipe.execution.reconcile import reconcile
+
+        reconcile(self.store, self.root)
+
+    def asset(self, key: str) -> AssetSpec:
+        """Return an asset's definition.
+
+        Raises:
+            UnknownNameError: there is none of this name.
+        """
+        try:
+            return self.definitions.assets[key]
+        except KeyError:
+            raise UnknownNameError("asset", key, self.definitions.assets, hint="`nbpipe list` shows all") from None
+
+    def assess(
+        self, parameters: Mapping[str, str] | None = None, *, states: Mapping[str, AssetState] | None = None
+    ) -> dict[str, Assessment]:
+        """Say of every asset whether it is fresh, and why not; in topological order.
+
+        Args:
+            parameters: values as source, by name, that a run would use instead of the defaults.
+            states: what `states()` returned, if the caller has asked already.
+        """
+        return assess(
+            self.definitions,
+            self.graph,
+            self.states() if states is None else states,
+            now=clock.now(),
+            files=self.project.file_hash,
+            parameters=parameters,
+        )
+
+    def states(self, assets: Iterable[str] | None = None) -> dict[str, AssetState]:
+        """Return what the state store knows of assets."""
+        return self.store.states(self.env, assets)
+
+    def select(self, text: str, statuses: Mapping[str, Assessment] | None = None) -> tuple[str, ...]:
+        """Return the assets that a selection names; all, for an empty one.
+
+        Raises:
+            SelectionError: it can't be read.
+            UnknownNameError: it names an asset that does not exist.
+        """
+        selection = parse_selection(text.strip() or "*")
+        known = {key: found.status for key, found in (statuses or {}).items()}
+        return resolve(selection, self.graph, self.definitions.assets, statuses=known or self._statuses)
+
+    def _statuses(self) -> Mapping[str, str]:
+        return {key: found.status for key, found in self.assess().items()}
+
+    def close(self) -> None:
+        """Release the state store."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def __enter__(self) -> Self:
+        """Use it in a `with` statement."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
