@@ -293,7 +293,7 @@ class _Resolver:
             else:
                 found.update((name, Definition(facts.name, name)) for name in modules.public_names(facts))
         for script in filter(None, map(modules.script, code.runs)):
-            found.update((name, Definition(script.name, name)) for name in script.code.binds if name != STAR)
+            found.update((name, Definition(script.name, name)) for name in script.code.binds)
         return found, foreign
 
     @property

@@ -99,7 +99,7 @@ class ModuleIndex:
         waiting = [module]
         while waiting:
             current = waiting.pop()
-            found.update(dict.fromkeys(n for n in current.code.binds if not n.startswith("_") and n != STAR))
+            found.update(dict.fromkeys(n for n in current.code.binds if not n.startswith("_")))
             for imported in _imports(current.code.statements):
                 target = self.facts(absolute(imported.module, current)) if imported.attribute == STAR else None
                 if target is not None and target.name not in seen:

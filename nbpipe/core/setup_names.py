@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from nbpipe.core.facts import Import, Read, Statement
+from nbpipe.core.facts import Import, Statement
 from nbpipe.core.modules import STAR, Definition, ModuleIndex, statements_hash
 from nbpipe.core.notebooks import CellFacts
 
@@ -78,7 +78,7 @@ class SetupNames:
         for statement in statements:
             parameter = bool(defaults) and bool(statement.binds) and defaults.issuperset(statement.binds)
             self._add(Entry(position, cell, statement, parameter))
-            bound.update((name, None) for name in statement.binds if name != STAR)
+            bound.update(dict.fromkeys(statement.binds))
             for imported in statement.imports:
                 if imported.attribute == STAR:
                     bound.update(dict.fromkeys(self._add_star(position, imported.module)))
@@ -139,8 +139,6 @@ class SetupNames:
         ordinal = len(self._entries)
         self._entries.append(entry)
         for name in statement.binds:
-            if name == STAR:
-                continue
             self._touching.setdefault(name, []).append(ordinal)
             self._bound.setdefault(name, []).append(entry.position)
         for name in statement.mutates:
@@ -155,18 +153,11 @@ class SetupNames:
         return self._bind_all(position, facts.name, self._modules.public_names(facts))
 
     def _bind_all(self, position: int, module: str, names: Iterable[str]) -> tuple[str, ...]:
-        bound = tuple(name for name in names if name != STAR)
+        bound = tuple(names)
         for name in bound:
             self._stars.setdefault(name, []).append((position, Definition(module, name)))
             self._bound.setdefault(name, []).append(position)
         return bound
-
-
-def reads_of(entries: Iterable[Entry]) -> Iterable[tuple[Entry, Read]]:
-    """Yield each read of each statement."""
-    for entry in entries:
-        for read in entry.statement.reads:
-            yield entry, read
 
 
 def entries_source(entries: Iterable[Entry]) -> str:
