@@ -108,6 +108,7 @@ def test_a_store_whose_file_was_removed_starts_anew_where_others_will_look(store
     again.close()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # other threads are the point
 def test_a_forked_child_uses_connections_of_its_own(store):
     """The child commits while the parent's connections and even its locks are in use."""
     store.commit([new("a")])

@@ -14,7 +14,7 @@ from nbpipe.storage import schema, versions
 from nbpipe.storage.open import open_store
 from nbpipe.storage.sqlite import SQLiteDatabase
 from nbpipe.storage.versions import MIGRATIONS, run_migrations, upgrade
-from tests.databases import fresh_schema, postgresql_programs, postgresql_server
+from tests.databases import fresh_schema, postgresql_programs
 from tests.stores import new, places, run, steps
 
 RELEASED = sorted(Path(__file__).with_name("released").glob("*.sql"))
@@ -181,11 +181,6 @@ def test_of_two_that_make_the_tables_one_finds_them_made(tmp_path):
 
 
 if postgresql_programs():
-
-    @pytest.fixture(scope="module")
-    def postgresql():
-        with postgresql_server() as url:
-            yield url
 
     def test_in_postgresql_too_the_migrations_make_what_a_new_store_has(postgresql, tmp_path):
         def shape(name):
