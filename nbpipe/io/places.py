@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from nbpipe import clock
 from nbpipe.io.digests import Buffer
 
-_ATTEMPTS = 100
+_ATTEMPTS = 10
 """Times that a folder may vanish, because `gc` found it empty, between making it and writing to it."""
 
 

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nbpipe.core.records import Preview
-from nbpipe.io.digests import Buffer
 from nbpipe.io.formats.format import Encoded, Inexact, one_line
 from nbpipe.io.formats.previews import pandas_metadata, pandas_preview
 from nbpipe.io.formats.remedies import refusal, remedy
+from nbpipe.io.formats.unpickling import load_pickle
 
 _PROTOCOL = 5
 _CHECKED = 4 << 20
@@ -50,7 +50,7 @@ class PickleFormat:
             return Inexact(f"{_message(error)}: {remedy(value)}")
         if len(data) <= _CHECKED:
             try:
-                pickle.loads(data)
+                load_pickle(data)
             except Exception as error:  # noqa: BLE001 - a class may raise anything when it is rebuilt
                 return Inexact(f"it can be written but not read back ({_message(error)}): {remedy(value)}")
         metadata, preview = _describe(value, show=len(data) <= _SHOWN)
@@ -59,7 +59,7 @@ class PickleFormat:
 
     def decode(self, data: bytearray, type_name: str) -> Any:  # noqa: ARG002 - the pickle knows its types
         """Unpickle."""
-        return pickle.loads(data)
+        return load_pickle(data)
 
 
 def _describe(value: Any, *, show: bool) -> tuple[Mapping[str, Any], Preview]:
@@ -76,11 +76,11 @@ def _describe(value: Any, *, show: bool) -> tuple[Mapping[str, Any], Preview]:
     return metadata, Preview(kind="text", text=one_line(value)) if show else Preview()
 
 
-def dump(value: Any) -> Buffer:
+def dump(value: Any) -> bytes:
     """Pickle a value."""
     stream = io.BytesIO()
     _pickler()(stream, protocol=_PROTOCOL).dump(value)
-    return stream.getbuffer()
+    return stream.getvalue()
 
 
 @functools.cache

@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,22 +108,30 @@ def test_sweeping_removes_unfinished_files_and_empty_folders(manager: FileIOMana
     assert not folder.exists()
 
 
-def test_writing_survives_folders_that_vanish(tmp_path: Path) -> None:
-    place, stop = LocalPlace(tmp_path), threading.Event()
+def test_writing_survives_folders_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, vanished = Path.mkdir, []
 
-    def tidy() -> None:
-        while not stop.is_set():
-            place.tidy("dev", float("inf"))
+    def mkdir(folder: Path, *args: int, **options: bool) -> None:
+        real(folder, *args, **options)
+        if len(vanished) < 3:
+            folder.rmdir()
+            vanished.append(folder)
 
-    thread = threading.Thread(target=tidy)
-    thread.start()
-    try:
-        for number in range(30):
-            place.write(f"dev/a{number}/_/1", [b"x"])
-    finally:
-        stop.set()
-        thread.join()
-    assert len(files_below(tmp_path)) == 30
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    LocalPlace(tmp_path).write("dev/a/_/1", [b"x"])
+    assert len(vanished) == 3
+    assert (tmp_path / "dev/a/_/1").read_bytes() == b"x"
+
+
+def test_folders_in_use_are_not_tidied_away(tmp_path: Path) -> None:
+    place = LocalPlace(tmp_path)
+    place.write("dev/a/_/1", [b"x"])
+    (tmp_path / "dev/b/_").mkdir(parents=True)
+    place.tidy("dev", 0.0)
+    assert (tmp_path / "dev/b/_").exists()
+    place.tidy("dev", float("inf"))
+    assert files_below(tmp_path) == [tmp_path / "dev/a/_/1"]
+    assert not (tmp_path / "dev/b").exists()
 
 
 def test_a_file_beside_a_figure_is_kept_with_it(manager: FileIOManager) -> None:

@@ -98,6 +98,30 @@ record.write_bytes(msgspec.json.encode(stored))
     assert found.stdout == "42\n"
 
 
+def test_classes_of_the_running_notebook_are_left_alone() -> None:
+    code = """
+import enum
+from nbpipe.io.memory import MemoryIOManager
+from nbpipe.io.targets import StoreTarget
+factor = 1
+class Point:
+    made = 0
+    def scaled(self): return factor
+class Colour(enum.Enum):
+    RED = 1
+    def scaled(self): return factor
+methods = Point.scaled, Colour.scaled
+manager = MemoryIOManager()
+stored = manager.store([Point(), Colour.RED], StoreTarget(env="e", asset="a", uid="1"))
+Point.made = factor = 2
+loaded = manager.load(stored)
+print(methods == (Point.scaled, Colour.scaled), Point.made, [each.scaled() for each in loaded])
+print(type(loaded[0]) is Point, loaded[1] is Colour.RED)
+"""
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout == "True 2 [2, 2]\nTrue True\n"
+
+
 def test_a_module_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "shop_of_the_test.py").write_text("class Order: pass\n")
     monkeypatch.syspath_prepend(tmp_path)

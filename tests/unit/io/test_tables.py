@@ -190,7 +190,7 @@ ARROW: dict[str, tuple[Any, str]] = {
     "plain": (pa.table({"a": [1, None], "s": ["x", None]}), "parquet"),
     "nested": (pa.table({"l": [[1, None], None], "s": [{"x": 1}, None]}), "parquet"),
     "dictionaries": (pa.table({"d": pa.array(["x", "y", None]).dictionary_encode()}), "parquet"),
-    "views": (pa.table({"v": pa.array(["x", None], pa.string_view())}), "parquet"),
+    "views": (pa.table({"v": pa.array(["x", None], getattr(pa, "string_view", pa.large_string)())}), "parquet"),
     "fixed sizes": (pa.table({"b": pa.array([b"ab", None], pa.binary(2))}), "parquet"),
     "metadata": (pa.table({"a": [1]}).replace_schema_metadata({"k": "v"}), "parquet"),
     "duplicate names": (pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), "parquet"),
