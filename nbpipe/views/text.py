@@ -1,0 +1,32 @@
+"""Lineage as plain text, for terminals and for displays that show nothing else."""
+
+from __future__ import annotations
+
+from nbpipe.views.lineage import LineageView
+from nbpipe.views.palette import LOOKS, counts_text
+
+
+def lineage_text(view: LineageView) -> str:
+    """Return one line for each node in topological order: sign, name, what feeds it, status and first reason."""
+    if not view.nodes:
+        return "no assets\n"
+    labels = {node.id: node.label for node in view.nodes}
+    feeding: dict[str, list[str]] = {}
+    for edge in view.edges:
+        feeding.setdefault(edge.target, []).append(labels[edge.source])
+    width = max(map(len, labels.values()))
+    lines = []
+    for node in view.nodes:
+        look = LOOKS.get(node.status, LOOKS["missing"])
+        words = counts_text(node.counts) if node.kind == "bundle" else ": ".join((look.word, *node.reasons[:1]))
+        above = ", ".join(sorted(feeding.get(node.id, ())))
+        arrow = f"  <- {above}" if above else ""
+        lines.append(_clean(f"{look.sign} {node.label:{width}}  {words}{arrow}"))
+    if view.note:
+        lines.append(_clean(view.note))
+    return "\n".join(lines) + "\n"
+
+
+def _clean(text: str) -> str:
+    """Drop control characters, which a terminal would obey."""
+    return "".join(char for char in text if char.isprintable()).rstrip()
