@@ -33,12 +33,6 @@ def add_event(dialect: Dialect) -> Query:
     return dialect.insert(events).values({name: given(name) for name in names}).returning(events.c.id)
 
 
-def add_events(dialect: Dialect) -> Query:
-    """Entries of the history whose numbers nobody asks for."""
-    names = ("at", "env", "kind", "asset_id", "partition", "run_id", "data")
-    return dialect.insert(events).values({name: given(name) for name in names})
-
-
 def last_event(_: Dialect) -> Query:
     """The number of the newest event."""
     return sa.select(sa.func.coalesce(sa.func.max(events.c.id), 0))
