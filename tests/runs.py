@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from nbpipe import clock
-from nbpipe.core.plans import RunPlan, StepPlan
+from nbpipe.core.graph import AssetGraph
+from nbpipe.core.planning import plan_run
+from nbpipe.core.plans import Mode, RunPlan, StepPlan
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Run
 from nbpipe.core.tasks import OutputLimits, RunProgress
 from nbpipe.execution.processes import marked
 from nbpipe.execution.runner import Runner, Site
 from nbpipe.execution.submit import submit
+from nbpipe.loading.project import LoadedProject, load_project
 from nbpipe.storage.open import open_store
 
+LIMITS = OutputLimits()
 STATE = "sqlite:///.nbpipe/state.db"
 
 _RUN = """
@@ -45,7 +49,7 @@ def opened(root: Path) -> Iterator[StateStore]:
         store.close()
 
 
-def site(root: Path, *, parallel: int = 4, limits: OutputLimits = OutputLimits(), state: str = STATE) -> Site:
+def site(root: Path, *, parallel: int = 4, limits: OutputLimits = LIMITS, state: str = STATE) -> Site:
     return Site(root=str(root), state=state, storage=str(root / ".nbpipe" / "values"), parallel=parallel, limits=limits)
 
 
@@ -58,7 +62,9 @@ def submitted(store: StateStore, root: Path, *steps: StepPlan) -> Run:
     return submit(store, plan, root=root, run_id=clock.new_id(), at=clock.now())
 
 
-def carried_out(root: Path, *steps: StepPlan, on_event: Callable[[RunProgress], None] | None = None, **about: Any) -> Run:
+def carried_out(
+    root: Path, *steps: StepPlan, on_event: Callable[[RunProgress], None] | None = None, **about: Any
+) -> Run:
     with opened(root) as store:
         run = submitted(store, root, *steps)
         listening = {} if on_event is None else {"on_event": on_event}
@@ -93,3 +99,42 @@ def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> Any:
 
 def statuses(cells: Mapping[str, Any]) -> list[str]:
     return [cell["metadata"]["papermill"]["status"] for cell in cells["cells"]]
+
+
+def planned(
+    root: Path, store: StateStore, *keys: str, mode: Mode = "all", **parameters: Any
+) -> tuple[RunPlan, LoadedProject]:
+    """Plan the execution of assets of the project as it is saved."""
+    project = load_project(root)
+    states = store.states("default")
+    plan = plan_run(
+        project.definitions,
+        AssetGraph.of(project.definitions),
+        keys or tuple(project.definitions.assets),
+        env="default",
+        materialized={key for key, state in states.items() if state.current is not None},
+        mode=mode,
+        parameters=parameters,
+    )
+    return plan, project
+
+
+def asset_run(root: Path, store: StateStore, *keys: str, mode: Mode = "all", **parameters: Any) -> Run:
+    """Queue a run of assets."""
+    plan, project = planned(root, store, *keys, mode=mode, **parameters)
+    sources = project.sources(plan.notebooks)
+    return submit(
+        store, plan, root=root, run_id=clock.new_id(), at=clock.now(), definitions=project.definitions, sources=sources
+    )
+
+
+def materialized(root: Path, *keys: str, mode: Mode = "all", parallel: int = 4, **parameters: Any) -> Run:
+    """Carry out a run of assets, by default of all."""
+    with opened(root) as store:
+        run = asset_run(root, store, *keys, mode=mode, **parameters)
+        return Runner(store, site(root, parallel=parallel)).execute(run.id)
+
+
+def outcomes(root: Path, run: Run) -> dict[str, str]:
+    with opened(root) as store:
+        return {each.asset: each.outcome for each in store.run_assets(run.id)}

@@ -47,6 +47,10 @@ class StepTask(msgspec.Struct, frozen=True, kw_only=True):
     timeout_grace: float = 60.0
     """Seconds for loading inputs and storing values, beyond what an asset's own timeout and retries allow."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as JSON: the read-only mappings inside can't be pickled."""
+        return _decoded, (StepTask, encoded(self))
+
 
 class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a step ended."""
@@ -60,6 +64,10 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     record_hash: str | None = None
     cut: Mapping[int, Mapping[str, int]] = MappingProxyType({})
     """By 0-based position in the record: outputs and characters that are not kept."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as JSON: the read-only mappings inside can't be pickled."""
+        return _decoded, (StepOutcome, encoded(self))
 
 
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,3 +85,18 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     """Of what ended: a step's or run's status, or the outcome of the assets of a cell."""
     error: str | None = None
     data: Mapping[str, Any] = MappingProxyType({})
+
+
+def encoded(value: msgspec.Struct) -> bytes:
+    """Return a value of the core as JSON; `msgspec.json.decode` with its type reads it."""
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def _decoded(kind: type[msgspec.Struct], content: bytes) -> msgspec.Struct:
+    return msgspec.json.decode(content, type=kind)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):  # read-only views of dicts
+        return dict(value)
+    raise NotImplementedError(f"values of type {type(value).__name__} can't be written as JSON")

@@ -139,10 +139,9 @@ class RecordWriter:
         shown: Mapping[str, Any] = _blotted(notebook, self._secrets) if self._secrets else notebook
         written = {**shown, "cells": [_file_form(cell) for cell in shown["cells"]]}
         try:
-            compact = msgspec.json.encode(written, order="sorted")
+            return msgspec.json.format(msgspec.json.encode(written, order="sorted"), indent=1) + b"\n"
         except UnicodeEncodeError:  # half a surrogate pair in an output: JSON can write it as an escape
-            compact = json.dumps(written, sort_keys=True).encode("ascii")
-        return msgspec.json.format(compact, indent=1) + b"\n"
+            return json.dumps(written, sort_keys=True, indent=1).encode("ascii") + b"\n"
 
 
 def _file_form(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,11 +29,6 @@ class NewKernel(msgspec.Struct, frozen=True, kw_only=True):
     environ: Mapping[str, str] = MappingProxyType({})
 
 
-def encoded(value: msgspec.Struct) -> bytes:
-    """Return a value of the core as JSON; what reads it is `msgspec.json.decode` with its type."""
-    return msgspec.json.encode(value, enc_hook=_plain)
-
-
 def kernel_for(task: StepTask) -> NewKernel:
     """Return the kernel that a step needs: in the working notebook's folder, and marked as the run's."""
     request = task.request
@@ -112,9 +107,3 @@ for file in gc.get_objects():
 os._exit(0)
 """
 FAREWELL_CODE = f"exec(compile({_FAREWELL!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_farewell'}})"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):  # read-only views of dicts
-        return dict(value)
-    raise NotImplementedError(f"values of type {type(value).__name__} can't be written as JSON")

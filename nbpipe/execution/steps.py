@@ -12,11 +12,11 @@ import msgspec
 
 from nbpipe import clock, settings
 from nbpipe.core.ports import Kernel, KernelProvider, ProgressListener, StateStore
-from nbpipe.core.tasks import DEFAULT_KERNEL, RunProgress, StepOutcome, StepTask
+from nbpipe.core.tasks import DEFAULT_KERNEL, RunProgress, StepOutcome, StepTask, encoded
 from nbpipe.errors import CanceledError, NbpipeError
 from nbpipe.execution.conductor import Conductor
 from nbpipe.execution.records import RecordWriter, redacted, secret_values, write_atomically
-from nbpipe.execution.requests import encoded, kernel_for, needs_nbpipe
+from nbpipe.execution.requests import kernel_for, needs_nbpipe
 
 if TYPE_CHECKING:
     from nbpipe.execution.manager import RecordManager

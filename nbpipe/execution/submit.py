@@ -15,10 +15,10 @@ from nbpipe.core.definitions import Definitions
 from nbpipe.core.plans import RunPlan, StepPlan
 from nbpipe.core.ports import RunStore
 from nbpipe.core.records import Run, RunAsset, Step, WorkerId
+from nbpipe.core.tasks import encoded
 from nbpipe.errors import ParameterError, RefusedError
 from nbpipe.execution.parameters import check_representable, missing_parameters_cell
 from nbpipe.execution.records import cleared, record_path, write_atomically
-from nbpipe.execution.requests import encoded
 
 
 class SubmittedPlan(RunPlan, frozen=True, kw_only=True):

@@ -19,7 +19,10 @@ from tests.runs import carried_out, leftovers, opened, record, statuses, whole
 def test_a_notebook_without_a_magic_runs_and_leaves_a_record(project: Path) -> None:
     path = write_notebook(
         project / "plain.ipynb",
-        [markdown("# Title"), code("print('hello')", outputs=[{"output_type": "stream", "name": "stdout", "text": "old"}])],
+        [
+            markdown("# Title"),
+            code("print('hello')", outputs=[{"output_type": "stream", "name": "stdout", "text": "old"}]),
+        ],
     )
     before = path.read_bytes()
     run = carried_out(project, whole("plain.ipynb"))
@@ -46,7 +49,9 @@ def test_parameters_are_injected_below_the_parameters_cell(project: Path) -> Non
 
 
 @pytest.mark.parametrize("value", [(1, 2), b"x", {1: "a"}, float("nan"), Path("x"), {"a": [(1,)]}])
-def test_a_parameter_that_a_notebook_cannot_hold_is_refused_before_anything_starts(project: Path, value: object) -> None:
+def test_a_parameter_that_a_notebook_cannot_hold_is_refused_before_anything_starts(
+    project: Path, value: object
+) -> None:
     write_notebook(project / "p.ipynb", [parameters("n = 1"), "print(n)"])
     with pytest.raises(ParameterError, match="parameter 'n'"):
         carried_out(project, whole("p.ipynb", n=value))
@@ -129,10 +134,12 @@ def test_a_kernel_leaves_properly_although_quickly(project: Path) -> None:
     write_notebook(
         project / "exit.ipynb",
         [
-            "import atexit, threading, time\nfrom pathlib import Path\n"
-            "file = open('open.txt', 'w'); file.write('kept')\n"
-            "atexit.register(lambda: Path('exit.txt').write_text('ran'))\n"
-            "threading.Thread(target=lambda: (time.sleep(0.3), Path('thread.txt').write_text('ended'))).start();"
+            (
+                "import atexit, threading, time\nfrom pathlib import Path\n"
+                "file = open('open.txt', 'w'); file.write('kept')\n"
+                "atexit.register(lambda: Path('exit.txt').write_text('ran'))\n"
+                "threading.Thread(target=lambda: (time.sleep(0.3), Path('thread.txt').write_text('ended'))).start();"
+            )
         ],
     )
     run = carried_out(project, whole("exit.ipynb"))
@@ -144,8 +151,10 @@ def test_what_a_notebook_started_is_gone_when_its_run_has_ended(project: Path) -
     write_notebook(
         project / "s.ipynb",
         [
-            "import subprocess, sys\nsleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
-            "subprocess.Popen(sleep); subprocess.Popen(sleep, start_new_session=True);"
+            (
+                "import subprocess, sys\nsleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+                "subprocess.Popen(sleep); subprocess.Popen(sleep, start_new_session=True);"
+            )
         ],
     )
     run = carried_out(project, whole("s.ipynb"))
@@ -159,9 +168,11 @@ def test_independent_steps_run_at_the_same_time(project: Path) -> None:
         write_notebook(
             project / f"{mine}.ipynb",
             [
-                f"import time\nfrom pathlib import Path\nPath('{mine}.txt').touch()\nend = time.monotonic() + 60\n"
-                f"while not Path('{other}.txt').exists() and time.monotonic() < end: time.sleep(0.01)\n"
-                f"print(Path('{other}.txt').exists())"
+                (
+                    f"import time\nfrom pathlib import Path\nPath('{mine}.txt').touch()\nend = time.monotonic() + 60\n"
+                    f"while not Path('{other}.txt').exists() and time.monotonic() < end: time.sleep(0.01)\n"
+                    f"print(Path('{other}.txt').exists())"
+                )
             ],
         )
     run = carried_out(project, whole("a.ipynb"), whole("b.ipynb", index=1), parallel=2)
@@ -205,8 +216,10 @@ def test_displays_update_clear_and_widgets_keep_their_state(project: Path) -> No
             "from IPython.display import display, clear_output\nhandle = display('a', display_id=True)",
             "handle.update('b')",
             "print('gone'); clear_output(); print('kept')",
-            "import ipywidgets\nout = ipywidgets.Output()\nslider = ipywidgets.IntSlider(3)\ndisplay(slider)\n"
-            "with out: print('captured')",
+            (
+                "import ipywidgets\nout = ipywidgets.Output()\nslider = ipywidgets.IntSlider(3)\ndisplay(slider)\n"
+                "with out: print('captured')"
+            ),
         ],
     )
     run = carried_out(project, whole("w.ipynb"))
@@ -222,7 +235,8 @@ def test_a_configured_secret_never_gets_into_a_record_or_an_error(
 ) -> None:
     monkeypatch.setenv("DB_PASSWORD", 'hunter2 "Ü"')
     write_notebook(
-        project / "leak.ipynb", ["import os; secret = os.environ['DB_PASSWORD']; print(secret); secret", "raise ValueError(secret)"]
+        project / "leak.ipynb",
+        ["import os; secret = os.environ['DB_PASSWORD']; print(secret); secret", "raise ValueError(secret)"],
     )
     run = carried_out(project, whole("leak.ipynb"), state="postgresql://me:${DB_PASSWORD}@host/db")
     assert run.error == "ValueError: *** (leak.ipynb, cell 2)"
@@ -245,7 +259,9 @@ def test_papermill_itself_can_use_the_engine(project: Path) -> None:
 def test_progress_is_told_as_it_happens(project: Path) -> None:
     write_notebook(project / "n.ipynb", ["1", "2"])
     seen = []
-    run = carried_out(project, whole("n.ipynb"), on_event=lambda event: seen.append((event.kind, event.cell, event.status)))
+    run = carried_out(
+        project, whole("n.ipynb"), on_event=lambda event: seen.append((event.kind, event.cell, event.status))
+    )
     assert seen == [
         ("run_started", None, ""),
         ("step_started", None, ""),
