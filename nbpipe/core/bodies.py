@@ -21,7 +21,7 @@ from nbpipe.core.keys import AMBIENT, INJECTED
 from nbpipe.core.kinds import NotebookNames
 from nbpipe.core.modules import STAR, Definition, ModuleIndex
 from nbpipe.core.notebooks import CellFacts, NotebookFacts
-from nbpipe.core.reach import Reach, reach
+from nbpipe.core.reach import Reach, Reaches
 from nbpipe.core.reports import AMBIENT_NAMES, Reports, suggestion
 
 GLOB_PREFIX = "glob:"
@@ -48,6 +48,7 @@ class Surroundings:
     names: NotebookNames
     outside: OutsideNames
     modules: ModuleIndex
+    reaches: Reaches
     reports: Reports
 
 
@@ -88,11 +89,7 @@ class _Resolver:
         for read in self._cell.code.reads:
             self._read(read)
         self._options()
-        assets = self._names.assets
-        setup = self._names.setup
-        found.reach = reach(
-            self._cell.code.statements, found.setup, self._position, setup, self._around.modules, assets.__contains__
-        )
+        found.reach = self._around.reaches.of(self._cell.code.statements, found.setup, self._position)
         found.reach.definitions.extend(
             self._stars[read.name] for read in self._cell.code.reads if read.name in self._stars
         )

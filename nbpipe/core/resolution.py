@@ -29,6 +29,7 @@ from nbpipe.core.fingerprints import text_hash
 from nbpipe.core.kinds import classify, declares
 from nbpipe.core.modules import ModuleIndex, ModuleSource, NoModules
 from nbpipe.core.notebooks import CellFacts, NotebookFacts
+from nbpipe.core.reach import Reaches
 from nbpipe.core.reports import Reports
 
 FindFile = Callable[[str, str], str | None]
@@ -143,7 +144,8 @@ class _NotebookResolver:
         self._reports = Reports(facts.path)
         self._modules = ModuleIndex(project.modules, facts.path)
         self._names = classify(facts, self._is_outside, self._modules)
-        self._around = Surroundings(facts, self._names, project.outside, self._modules, self._reports)
+        reaches = Reaches(self._names.setup, self._modules, self._names.assets.__contains__)
+        self._around = Surroundings(facts, self._names, project.outside, self._modules, reaches, self._reports)
         self._files: dict[str, str | None] = {}
         self._want_sources = sources
         self._sources: dict[str, str] = {}

@@ -58,6 +58,8 @@ class SetupNames:
         self._bound: dict[str, list[int]] = {}
         self._stars: dict[str, list[tuple[int, Definition]]] = {}
         self._opaque: list[int] = []
+        self._positions: list[int] = []
+        """Of the cells that bind or change something, in order."""
         self._known: dict[tuple[str, int, int], NameInfo] = {}
         self.parameters: set[str] = set()
 
@@ -115,6 +117,10 @@ class SetupNames:
         """Tell whether something above binds names that can't be known: a foreign star import, for example."""
         return bool(self._opaque) and self._opaque[0] < position
 
+    def statements_above(self, position: int) -> int:
+        """Return how much stands above `position`: equal numbers mean that the same names are visible."""
+        return bisect_left(self._positions, position)
+
     def names_above(self, position: int) -> list[str]:
         """Return every name visible at `position`."""
         return [name for name, bound in self._bound.items() if bound[0] < position]
@@ -136,6 +142,7 @@ class SetupNames:
 
     def _add(self, entry: Entry) -> None:
         statement = entry.statement
+        self._note(entry.position)
         ordinal = len(self._entries)
         self._entries.append(entry)
         for name in statement.binds:
@@ -144,6 +151,10 @@ class SetupNames:
         for name in statement.mutates:
             if name not in statement.binds:
                 self._touching.setdefault(name, []).append(ordinal)
+
+    def _note(self, position: int) -> None:
+        if not self._positions or self._positions[-1] != position:
+            self._positions.append(position)
 
     def _add_star(self, position: int, module: str) -> tuple[str, ...]:
         facts = self._modules.facts(module)
@@ -154,6 +165,7 @@ class SetupNames:
 
     def _bind_all(self, position: int, module: str, names: Iterable[str]) -> tuple[str, ...]:
         bound = tuple(names)
+        self._note(position)
         for name in bound:
             self._stars.setdefault(name, []).append((position, Definition(module, name)))
             self._bound.setdefault(name, []).append(position)
