@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nbpipe.core.definitions import CellDef, CellRef, Diagnostic, NotebookDef, ParameterDef
 from nbpipe.core.graph import AssetGraph
@@ -7,6 +9,7 @@ from nbpipe.core.planning import plan_notebook, plan_run
 from nbpipe.core.selection import resolve
 from nbpipe.core.selection_syntax import parse_selection
 from nbpipe.errors import ParameterError, RefusedError, UnknownNameError
+from tests.resolving import define
 from tests.unit.core.assets import chain, project, spec
 
 
@@ -311,3 +314,49 @@ def test_a_chain_of_20_000_assets_works(size):
     run = plan(project(*specs))
     assert len(run.steps) == 20_000 // size
     assert [key for step in run.steps for key in step.assets] == [one.key for one in specs]
+
+
+@st.composite
+def projects(draw):
+    count = draw(st.integers(1, 30))
+    places = {}
+    specs = []
+    for number in range(count):
+        notebook = f"{draw(st.sampled_from('abcd'))}.ipynb"
+        free = [index for index in range(40) if index not in places.setdefault(notebook, set())]
+        index = draw(st.sampled_from(free))
+        places[notebook].add(index)
+        above = draw(st.sets(st.integers(0, number - 1), max_size=3)) if number else ()
+        specs.append(spec(f"n{number}", " ".join(f"n{one}" for one in sorted(above)), notebook=notebook, index=index))
+    return specs, draw(st.sets(st.integers(0, count - 1), min_size=1))
+
+
+@given(projects())
+def test_everything_is_made_once_and_after_what_it_needs(drawn):
+    specs, chosen = drawn
+    definitions = project(*specs)
+    selected = {f"n{number}" for number in chosen}
+    run = plan_run(
+        definitions,
+        AssetGraph.of(definitions),
+        selected,
+        env="default",
+        materialized=definitions.assets.keys() - selected,
+    )
+    made, ended = [], set()
+    for step in run.steps:
+        assert ended.issuperset(step.after)
+        makers = {one.index: one.assets for one in step.cells if one.action == "asset"}
+        for key in (key for index in step.order for key in makers.get(index, ())):
+            assert set(made) >= selected.intersection(definitions.assets[key].upstream)
+            made.append(key)
+        ended.add(step.index)
+    assert sorted(made) == sorted(selected)
+    assert [key for step in run.steps for key in step.assets] == made
+
+
+def test_a_view_cell_is_read_with_the_view_cells_whose_names_it_uses():
+    definitions = define("%%asset a\n1", "%%asset b\n2", "x = a", "print(a)", "plot(x, b)")
+    assert [one.uses for one in definitions.notebooks["nb.ipynb"].cells] == [(), (), (), (), (2,)]
+    (step,) = plan(definitions, "b", materialized={"a"}).steps
+    assert step.order == (1, 2, 4)
