@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-import xxhash
 
-from nbpipe.core.definitions import Definitions
+from nbpipe.core.definitions import Definitions, NotebookDef
+from nbpipe.core.fingerprints import text_hash
 from nbpipe.core.plans import RunPlan, StepPlan
 from nbpipe.core.ports import RunStore
 from nbpipe.core.records import Run, RunAsset, Step, WorkerId
@@ -82,7 +82,10 @@ def submit(
         for step in plan.steps
     )
     parameters = {name: value for step in plan.steps for name, value in step.parameters.items()}
-    copies = {row.output: _copy(root, step, plan.notebooks) for row, step in zip(steps, plan.steps, strict=True)}
+    known = {} if definitions is None else definitions.notebooks
+    copies = {
+        row.output: _copy(root, step, known.get(step.notebook)) for row, step in zip(steps, plan.steps, strict=True)
+    }
     for output, content in copies.items():
         write_atomically(root / output, content)
     run = Run(
@@ -103,17 +106,24 @@ def submit(
     return run
 
 
-def _copy(root: Path, step: StepPlan, hashes: Mapping[str, str]) -> bytes:
+def _copy(root: Path, step: StepPlan, planned: NotebookDef | None) -> bytes:
     notebook = step.notebook
     try:
         saved = (root / notebook).read_bytes()
     except OSError as error:
         raise RefusedError(f"{notebook} can't be read: {error.strerror or error}") from error
-    if xxhash.xxh3_128_hexdigest(saved) != hashes.get(notebook, xxhash.xxh3_128_hexdigest(saved)):
-        raise RefusedError(f"{notebook} was changed while the run was planned: start the run again")
     content = cleared(saved, notebook)
+    if planned is not None and _sources(content) != [cell.source_hash for cell in planned.cells]:
+        raise RefusedError(f"{notebook} was changed while the run was planned: start the run again")
     _check_parameters(content, notebook, step.parameters)
     return content
+
+
+def _sources(content: bytes) -> list[str]:
+    """Return the hash of the text of each code cell, as definitions have it."""
+    cells = msgspec.json.decode(content).get("cells", [])
+    texts = [cell.get("source", "") for cell in cells if cell.get("cell_type") == "code"]
+    return [text_hash(text if isinstance(text, str) else "".join(text)) for text in texts]
 
 
 def _check_parameters(content: bytes, notebook: str, parameters: Mapping[str, Any]) -> None:

@@ -91,22 +91,26 @@ class LiveSession:
         if source.lstrip().startswith("%%"):
             return
         facts = analyze(source, transform=transformer(self.shell))
-        own = {name for cell in self.live.facts().cells for name in cell.names}
+        own = set(self.notebook_assets())
         for name in facts.binds:
             if name in own:
                 _say(f"{name} is an asset: asset cells go on reading its stored value, not what this cell assigned")
             elif name in self._unnamed.values():
                 _say(f"{name} names an asset whose cell gives it no name: write %%asset {name} there")
 
+    def notebook_assets(self) -> tuple[str, ...]:
+        """Return the assets that this notebook declares, as it is known here."""
+        return tuple(dict.fromkeys(name for cell in self.live.facts().cells for name in cell.names))
+
     def known_assets(self) -> Collection[str]:
         """Return the names of all assets: those of this notebook as it is here, and the saved ones of the others."""
-        own = {name for cell in self.live.facts().cells for name in cell.names}
+        own = set(self.notebook_assets())
         path = self.live.path
         return own | {key for key, spec in self.workspace.definitions.assets.items() if spec.cell.notebook != path}
 
     def force(self, assets: tuple[str, ...]) -> None:
         """Execute the next run of these assets' cells whatever their state; without a name, of all here."""
-        own = [name for cell in self.live.facts().cells for name in cell.names]
+        own = self.notebook_assets()
         for name in assets:
             if name not in own:
                 raise UnknownNameError("asset in this notebook", name, own)

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
+from nbpipe.commands.workspace import Workspace
 from nbpipe.core.declarations import split_cell
 from nbpipe.core.records import Materialization
 from nbpipe.kernel.asset_cells import AssetCell, AssetCells
@@ -36,6 +37,10 @@ class Session(Protocol):
     shell: InteractiveShell
     in_step: bool
     """This kernel executes a step of a job: nothing here starts work or changes automation."""
+
+    @property
+    def workspace(self) -> Workspace:
+        """The project as it is saved."""
 
     @property
     def cells(self) -> AssetCells:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
 from nbpipe import clock
+from nbpipe.commands.workspace import Workspace
 from nbpipe.core.declarations import parse_asset
 from nbpipe.core.names import analyze
 from nbpipe.core.plans import StepRequest
@@ -73,6 +75,11 @@ class StepSession:
         self._specs = {spec.key: spec for spec in request.assets}
         self._known = frozenset(request.known)
 
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The project as it is saved, for magics that only show."""
+        return Workspace.open(Path(self.request.root), env=self.request.env)
+
     def before_cell(self, info: ExecutionInfo) -> None:
         """Load the assets that a view cell is about to read."""
         source = executed_text(info)
@@ -108,6 +115,8 @@ class StepSession:
 
     def close(self) -> None:
         """Close the state store."""
+        if "workspace" in self.__dict__:
+            self.workspace.close()
         self.store.close()
 
     def _cell(self, line: str, body: str) -> AssetCell:

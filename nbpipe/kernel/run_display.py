@@ -1,0 +1,81 @@
+"""A run as it is shown in a notebook: one line for each asset, updated in place."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from IPython.core.display_functions import DisplayHandle
+
+from nbpipe.core.plans import RunPlan
+from nbpipe.core.records import Outcome, Run, RunAsset
+
+#: Sign and word of each outcome: never colour alone.
+_LOOK: dict[Outcome, tuple[str, str]] = {
+    "queued": ("◆", "queued"),
+    "running": ("▶", "running"),
+    "success": ("●", "materialized"),
+    "unchanged": ("○", "unchanged"),
+    "failed": ("✖", "failed"),
+    "skipped": ("□", "skipped"),
+    "canceled": ("□", "canceled"),
+}
+_COLOUR: dict[Outcome, str] = {
+    "running": "var(--jp-info-color1, #0a5fc4)",
+    "success": "var(--jp-success-color1, #1a7f37)",
+    "failed": "var(--jp-error-color1, #c11c28)",
+}
+_DIM = "var(--jp-ui-font-color2, #5c6570)"
+
+
+class RunDisplay:
+    """What IPython displays, again after each change."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        """Begin with everything queued."""
+        self.handle: DisplayHandle | None = None
+        self._run: Run | None = None
+        self._assets = [RunAsset(run_id="", asset=spec.key) for spec in plan.assets]
+        self._records: list[str] = []
+
+    def update(self, run: Run, assets: list[RunAsset], records: list[str]) -> None:
+        """Show what has changed."""
+        if (run, assets, records) == (self._run, self._assets, self._records):
+            return
+        self._run, self._assets, self._records = run, assets, records
+        if self.handle is not None:
+            self.handle.update(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": self._plain(), "text/html": self._html()}
+
+    def _headline(self) -> str:
+        return "starting" if self._run is None else f"run {self._run.status}"
+
+    def _plain(self) -> str:
+        width = max((len(each.asset) for each in self._assets), default=0)
+        lines = [self._headline()]
+        for each in self._assets:
+            sign, word = _LOOK[each.outcome]
+            lines.append(f"  {sign} {each.asset:<{width}}  {word}" + (f": {each.error}" if each.error else ""))
+        return "\n".join([*lines, *(f"  record: {path}" for path in self._records)])
+
+    def _html(self) -> str:
+        rows = "".join(map(_row, self._assets))
+        records = "".join(
+            f'<div style="color:{_DIM}">record: <code>{html.escape(path)}</code></div>' for path in self._records
+        )
+        return (
+            f'<div role="status"><b>{html.escape(self._headline())}</b>'
+            f'<table style="margin:4px 0">{rows}</table>{records}</div>'
+        )
+
+
+def _row(asset: RunAsset) -> str:
+    sign, word = _LOOK[asset.outcome]
+    colour = _COLOUR.get(asset.outcome, _DIM)
+    error = f"<td>{html.escape(asset.error)}</td>" if asset.error else "<td></td>"
+    return (
+        f'<tr><td style="text-align:left">{html.escape(asset.asset)}</td>'
+        f'<td style="text-align:left;color:{colour}">{sign} {word}</td>{error}</tr>'
+    )
