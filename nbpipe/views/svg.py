@@ -37,7 +37,8 @@ _DARK = """
 .edge { stroke: #7d8590; }
 .head { fill: #7d8590; }
 """
-_SHAPES: Mapping[Shape, str] = {
+#: SVG of each shape, about 14 units across, with its middle at the origin; `hollow` and `crossed` are for styles.
+SHAPES: Mapping[Shape, str] = {
     "ellipse": '<circle cx="0" cy="0" r="6"/>',
     "triangle": '<path d="M0,-7 L7,6 L-7,6 Z"/>',
     "rectangle": '<rect x="-5.5" y="-5.5" width="11" height="11" class="hollow"/>',
@@ -159,7 +160,7 @@ def _node(node: LineageNode) -> str:
     return (
         f'<g class="{look.word}{" outside" if node.outside else ""}"><title>{_text(tooltip(node))}</title>{behind}'
         f'<rect x="{_number(left)}" y="{_number(top)}" {box}{dashes}/>'
-        f'<g class="shape" transform="translate({_number(left + 17)},{_number(node.y)})">{_SHAPES[look.shape]}</g>'
+        f'<g class="shape" transform="translate({_number(left + 17)},{_number(node.y)})">{SHAPES[look.shape]}</g>'
         f'<text class="label" x="{_number(left + 32)}" y="{_number(node.y - 4)}">'
         f"{_cut(node.label, _LABEL_LENGTH)}</text>"
         f"{_second_line(node, look.word, left)}</g>\n"
@@ -192,7 +193,7 @@ def _legend(view: LineageView, height: float) -> Iterator[str]:
         look = LOOKS[status]
         yield (
             f'<g class="{look.word}"><g class="shape" transform="translate({_number(x + 6)},{_number(y)})">'
-            f"{_SHAPES[look.shape]}</g>"
+            f"{SHAPES[look.shape]}</g>"
             f'<text class="legend" x="{_number(x + 18)}" y="{_number(y + 4)}">{words}</text></g>\n'
         )
         x += _legend_width(words)
