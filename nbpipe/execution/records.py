@@ -45,7 +45,7 @@ def cleared(content: bytes, name: str) -> bytes:
         RefusedError: it is not a notebook.
     """
     try:
-        notebook = msgspec.json.decode(content)
+        notebook = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"))
         sheets = notebook.get("worksheets", [notebook])
         for cell in (cell for sheet in sheets for cell in sheet["cells"]):
             if cell["cell_type"] == "code":

@@ -113,10 +113,15 @@ def _copy(root: Path, step: StepPlan, planned: NotebookDef | None) -> bytes:
     except OSError as error:
         raise RefusedError(f"{notebook} can't be read: {error.strerror or error}") from error
     content = cleared(saved, notebook)
-    if planned is not None and _sources(content) != [cell.source_hash for cell in planned.cells]:
+    if planned is not None and _differ(_sources(content), [cell.source_hash for cell in planned.cells]):
         raise RefusedError(f"{notebook} was changed while the run was planned: start the run again")
     _check_parameters(content, notebook, step.parameters)
     return content
+
+
+def _differ(saved: list[str], planned: list[str]) -> bool:
+    """Tell whether cells changed; a file of an old format, or of another language, has none that can be compared."""
+    return bool(saved and planned) and saved != planned
 
 
 def _sources(content: bytes) -> list[str]:

@@ -69,7 +69,7 @@ def test_a_failing_asset_stops_only_what_depends_on_it(project: Path) -> None:
         project / "n.ipynb",
         [
             "%%asset good\n1",
-            "%%asset bad\nraise ValueError('broken')",
+            "%%asset bad\nraise ValueError('broken')\nbad = 1",
             "%%asset below\nbad + 1",
             "%%asset further\nbelow + 1",
             "%%asset apart\ngood + 1",

@@ -69,6 +69,14 @@ def test_an_interrupt_raises_in_the_cell_and_the_kernel_lives_on(kernel: Kernel,
     assert shown(client, "print('still here')") == "still here\n"
 
 
+def test_a_cell_that_takes_too_long_and_cannot_be_interrupted_costs_its_kernel(kernel: Kernel, client: CellClient):
+    source = "import time\nwhile True:\n    try:\n        time.sleep(600)\n    except KeyboardInterrupt:\n        print('no')"
+    client.nb.cells.append(nbformat.v4.new_code_cell(source))
+    assert client.run_cell(0, timeout=0.5).status == "timeout"
+    assert not kernel.alive()
+    assert client.nb.cells[0].outputs[0]["text"] == "no\n"
+
+
 def test_shutdown_ends_everything_that_the_kernel_started_and_may_be_repeated(kernel: Kernel, client: CellClient):
     sleeper = "[sys.executable, '-c', 'import time; time.sleep(600)']"
     shown(

@@ -14,8 +14,21 @@ import pytest
 from nbpipe import clock
 from nbpipe.core.records import Run
 from nbpipe.execution.reconcile import GONE, reconcile
-from tests.notebooks import outputs_text, write_notebook
-from tests.runs import carried_out, eventually, leftovers, opened, record, runner_process, statuses, submitted, whole
+from tests.notebooks import edit_cell, outputs_text, write_notebook
+from tests.runs import (
+    asset_run,
+    carried_out,
+    eventually,
+    leftovers,
+    materialized,
+    opened,
+    outcomes,
+    record,
+    runner_process,
+    statuses,
+    submitted,
+    whole,
+)
 
 pytestmark = pytest.mark.faults
 
@@ -143,3 +156,34 @@ def test_a_run_taken_by_another_process_is_refused(project: Path) -> None:
     run = carried_out(project, whole("n.ipynb"))
     with opened(project) as store, pytest.raises(RefusedError, match="not queued any more"):
         Runner(store, site(project)).execute(run.id)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_assets_keep_what_was_stored_before_and_during_a_run_that_was_stopped(
+    project: Path, number: signal.Signals
+) -> None:
+    path = write_notebook(project / "n.ipynb", ["%%asset a\n1", "%%asset b\na + 1", "%%asset c\nb + 1"])
+    assert materialized(project).status == "success"
+    edit_cell(path, 1, "%%asset b\nfrom pathlib import Path\nPath('busy.txt').touch()\nimport time; time.sleep(600)\na")
+    with opened(project) as store:
+        run = asset_run(project, store)
+    process = runner_process(project, run)
+    try:
+        eventually((project / "busy.txt").exists)
+        process.send_signal(number)
+        process.wait()
+    finally:
+        process.kill()
+    eventually(lambda: leftovers(run) == [], within=20)
+    with opened(project) as store:
+        reconcile(store, project)
+        found = store.run(run.id)
+        versions = {key: state.current.version for key, state in store.states("default").items() if state.current}
+    killed = number == signal.SIGKILL
+    assert found is not None
+    assert found.status == ("failure" if killed else "canceled")
+    assert versions == {"a": 2, "b": 1, "c": 1}
+    stopped = {"b": "failed", "c": "skipped"} if killed else {"b": "canceled", "c": "canceled"}
+    assert outcomes(project, run) == {"a": "success", **stopped}
+    edit_cell(path, 1, "%%asset b\na + 1")
+    assert materialized(project, "b", "c").status == "success"

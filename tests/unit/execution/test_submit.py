@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import xxhash
 
+from nbpipe.core.definitions import CellDef, CellRef, Definitions, NotebookDef
+from nbpipe.core.fingerprints import text_hash
 from nbpipe.core.plans import RunPlan, StepPlan
 from nbpipe.errors import ParameterError, RefusedError
 from nbpipe.execution.submit import Origin, SubmittedPlan, submit
@@ -38,13 +39,13 @@ def test_the_copy_has_no_outputs_and_the_plan_can_be_read_back(tmp_path: Path):
 
 
 def test_a_notebook_changed_since_it_was_planned_is_refused(tmp_path: Path):
-    path = write_notebook(tmp_path / "n.ipynb", ["1"])
-    pinned = msgspec.structs.replace(plan(), notebooks={"n.ipynb": xxhash.xxh3_128_hexdigest(path.read_bytes())})
-    store = InMemoryStateStore()
-    queued(store, tmp_path, pinned)
+    cell = CellDef(ref=CellRef("n.ipynb", 0, "c"), kind="setup", source_hash=text_hash("1"))
+    known = Definitions(notebooks={"n.ipynb": NotebookDef(path="n.ipynb", cells=(cell,))})
+    path = write_notebook(tmp_path / "n.ipynb", [code("1", outputs=[{"output_type": "x"}])])
+    queued(InMemoryStateStore(), tmp_path, plan(), definitions=known)
     write_notebook(path, ["2"])
     with pytest.raises(RefusedError, match="changed while the run was planned"):
-        queued(InMemoryStateStore(), tmp_path, pinned)
+        queued(InMemoryStateStore(), tmp_path, plan(), definitions=known)
 
 
 @pytest.mark.parametrize(
