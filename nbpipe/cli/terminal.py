@@ -11,6 +11,7 @@ import click
 
 from nbpipe.cli.faces import exit_status, page_of
 from nbpipe.commands.invoke import command
+from nbpipe.commands.place import Place
 from nbpipe.commands.surface import Surface, set_surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import UsageError
@@ -40,7 +41,7 @@ def _faced(plain: click.Command, path: str) -> click.Command:
         if not place.exists():
             raise UsageError(f"there is no folder {str(place)!r}: check --project")
         if path in _WITHOUT_WORKSPACE:
-            context.obj = (place, context.meta.get(_ENV))
+            context.obj = Place(place, context.meta.get(_ENV))
             return _answer(context, path, context.invoke(plain_callback, **values))
         with Workspace.open(place, env=context.meta.get(_ENV)) as workspace:
             context.obj = workspace

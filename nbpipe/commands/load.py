@@ -1,0 +1,78 @@
+"""`load`: where a stored value is, and what it is. It never reads the value itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from nbpipe.commands.references import find
+from nbpipe.commands.workspace import Workspace
+from nbpipe.core.records import Materialization, Preview
+from nbpipe.errors import MissingValueError
+
+
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored value, told from its record; `path` is relative to the root if it is below it."""
+
+    asset: str
+    version: int
+    path: str
+    io: str
+    format: str
+    type: str
+    size: int
+    data_version: str
+    created_at: datetime
+    metadata: Mapping[str, Any]
+    preview: Preview
+
+
+@click.command("load")
+@click.argument("asset", metavar="ASSET[#VERSION]")
+@click.option("--path", "only_path", is_flag=True, help="Print the path of the stored file, nothing else.")
+@click.pass_obj
+def command(workspace: Workspace, *, asset: str, only_path: bool) -> StoredFile | str:
+    """Tell where a stored value is, what it is, and show its preview; the value itself is not read."""
+    found = find(workspace, asset)
+    path = stored_path(workspace, found)
+    if only_path:
+        return path
+    stored = found.stored
+    return StoredFile(
+        asset=found.asset,
+        version=found.version,
+        path=_relative(path, workspace.root),
+        io=stored.io,
+        format=stored.format,
+        type=stored.type,
+        size=stored.size,
+        data_version=stored.data_version,
+        created_at=found.created_at,
+        metadata={**stored.metadata, **found.metadata},
+        preview=workspace.store.details(found.id).preview,
+    )
+
+
+def stored_path(workspace: Workspace, found: Materialization) -> str:
+    """Return the absolute path or URL of a stored value.
+
+    Raises:
+        MissingValueError: retention has removed it, or a local file is gone.
+    """
+    name = f"version {found.version} of asset {found.asset}"
+    if found.expired:
+        raise MissingValueError(f"the value of {name} was removed by retention: `nbpipe show {found.asset}`")
+    path = workspace.io.manager(found.stored.io).local_path(found.stored)
+    if Path(path).is_absolute() and not Path(path).exists():
+        raise MissingValueError(f"the value of {name} is gone from {path}: materialize the asset again")
+    return path
+
+
+def _relative(path: str, root: Path) -> str:
+    absolute = Path(path)
+    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else path
