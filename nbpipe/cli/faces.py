@@ -15,7 +15,24 @@ _PAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "list": ("assets", "listing"),
         "status": ("assets", "status"),
         "validate": ("assets", "diagnostics"),
+        "show": ("details", "asset"),
+        "why": ("details", "explanation"),
+        "load": ("details", "stored_file"),
         "materialize": ("runs", "result"),
+        "run": ("runs", "result"),
+        "runs": ("runs", "listing"),
+        "runs show": ("runs", "details"),
+        "runs cancel": ("runs", "canceled"),
+        "runs retry": ("runs", "result"),
+        "_run": ("runs", "result"),
+        "verify": ("runs", "verification"),
+        "lineage": ("upkeep", "written"),
+        "rollback": ("upkeep", "rolled_back"),
+        "rename": ("upkeep", "renamed"),
+        "wipe": ("upkeep", "wiped"),
+        "gc": ("upkeep", "collected"),
+        "init": ("upkeep", "initialized"),
+        "doctor": ("upkeep", "checks"),
     }
 )
 
@@ -33,7 +50,7 @@ def page_of(command: str, data: Any) -> Page:
 
 def exit_status(command: str, data: Any) -> int:
     """Return 0 if what was asked for is done, 1 if the work failed, 2 if something is wrong with the definitions."""
-    if command in ("materialize", "run", "runs retry"):
+    if command in ("materialize", "run", "runs retry", "_run"):
         return 0 if data.status == "success" else 1
     if command == "validate":
         return 2 if any(each.severity == "error" for each in data) else 0

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
-from nbpipe.commands.registry import COMMANDS
+from nbpipe import __version__
+from nbpipe.commands.registry import COMMANDS, HIDDEN
 from nbpipe.errors import NbpipeError, UnknownNameError
-
-if TYPE_CHECKING:
-    from nbpipe.core.definitions import AssetSpec  # noqa: F401 - only so that type checkers see the package
 
 _HELP = "More about one of them: nbpipe COMMAND --help"
 
@@ -27,7 +25,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Return a command as the terminal offers it."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
         from nbpipe.cli.terminal import terminal_command
 
@@ -37,7 +35,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first word names."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             raise UnknownNameError("command", args[0], COMMANDS, hint="`nbpipe --help` lists all")
         return super().resolve_command(ctx, args)
 
@@ -47,27 +45,37 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=Commands, name="nbpipe", epilog=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001 - click's signature
+    if value:
+        click.echo(f"nbpipe {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Commands,
+    name="nbpipe",
+    epilog=_HELP,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--env", metavar="NAME", help="Environment to work in (default: NBPIPE_ENV, else 'default').")
 @click.option("--project", metavar="DIR", help="Folder of the project (default: found from the working folder).")
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, help="Show the version.", callback=lambda *a: _version(*a))
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.pass_context
 def nbpipe(ctx: click.Context, env: str | None, project: str | None) -> None:
     """Data pipelines whose assets are notebook cells."""
     ctx.meta["nbpipe.env"] = env
     ctx.meta["nbpipe.project"] = project
-
-
-def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001 - click's signature
-    if value:
-        from nbpipe import __version__
-
-        click.echo(f"nbpipe {__version__}")
-        ctx.exit()
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Carry out the command that the words name, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # text that the terminal can't show is escaped, never an error
+            reconfigure(errors="backslashreplace")
     try:
         sys.exit(_status(args))
     except BrokenPipeError:  # who read our output has had enough (`nbpipe list | head`)

@@ -59,7 +59,13 @@ def _animated(plan: RunPlan) -> Iterator[ProgressListener]:
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     total = sum(len(step.assets) for step in plan.steps) or len(plan.steps)
     lock = threading.Lock()
     active: list[str] = []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from nbpipe.cli.faces import exit_status, page_of
+from nbpipe.cli.text import shown
 from nbpipe.commands.invoke import command
 from nbpipe.commands.place import Place
 from nbpipe.commands.surface import Surface, set_surface
@@ -73,9 +73,11 @@ def _surface(context: click.Context) -> Surface:
 
     quiet = bool(context.meta.get(_JSON))
     asks = click.get_text_stream("stdin").isatty()
-    return Surface(
-        watch=lambda plan: watching(plan, quiet=quiet), confirm=(lambda question: click.confirm(question, err=True)) if asks else None
-    )
+    return Surface(watch=lambda plan: watching(plan, quiet=quiet), confirm=_confirm if asks else None)
+
+
+def _confirm(question: str) -> bool:
+    return click.confirm(shown(question), err=True)
 
 
 def _answer(context: click.Context, path: str, data: Any) -> int:
@@ -88,5 +90,3 @@ def _answer(context: click.Context, path: str, data: Any) -> int:
 
         write(page_of(path, data))
     return exit_status(path, data)
-
-

@@ -20,7 +20,9 @@ def shown(text: str, *, lines: bool = False) -> str:
         return text
     if lines:
         text = text.expandtabs(4)
-    return "".join(char if char.isprintable() or char in _HARMLESS or (lines and char == "\n") else _escape(char) for char in text)
+    return "".join(
+        char if char.isprintable() or char in _HARMLESS or (lines and char == "\n") else _escape(char) for char in text
+    )
 
 
 def _escape(char: str) -> str:
@@ -35,9 +37,5 @@ def size_text(size: int) -> str:
     """
     if size < 1000:
         return f"{size} byte{'' if size == 1 else 's'}"
-    value = float(size)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 999.95:
-            break
-    return f"{value:.1f} {unit}"
+    exponent = next((n for n in (1, 2, 3) if size < 999.95 * 1000**n), 4)
+    return f"{size / 1000**exponent:.1f} {('kB', 'MB', 'GB', 'TB')[exponent - 1]}"

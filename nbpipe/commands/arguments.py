@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from nbpipe.core.parameters import parse_assignments
+from nbpipe.errors import RefusedError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -29,6 +30,14 @@ def parameter_option(function: _F) -> _F:
     )(function)
 
 
+def partition_options(function: _F) -> _F:
+    """Know the options about partitions, and refuse them."""
+    for name, metavar in (("--partitions", "A..B"), ("--partition", "K")):
+        option = click.option(name, metavar=metavar, expose_value=False, callback=_refused, hidden=True)
+        function = option(function)
+    return function
+
+
 def _joined(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str:  # noqa: ARG001 - click's signature
     return " ".join(value).strip()
 
@@ -39,3 +48,8 @@ def _assignments(
     value: tuple[str, ...],
 ) -> Mapping[str, Any]:
     return parse_assignments(value)
+
+
+def _refused(context: click.Context, parameter: click.Parameter, value: str | None) -> None:  # noqa: ARG001 - click's signature
+    if value is not None:
+        raise RefusedError(f"{parameter.opts[0]} is not available in this version of nbpipe: leave it out")

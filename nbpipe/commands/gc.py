@@ -35,7 +35,5 @@ def command(workspace: Workspace) -> Collected:
     kept: dict[str, set[str]] = {}
     for name, path in store.kept_paths():
         kept.setdefault(name, set()).add(path)
-    freed = sum(
-        io.manager(name).sweep(kept.get(name, set()).__contains__, older_than=now - _YOUNG) for name in io
-    )
+    freed = sum(io.manager(name).sweep(kept.get(name, set()).__contains__, older_than=now - _YOUNG) for name in io)
     return Collected(values=len(expired), bytes=freed + sum(stored.size for stored in expired))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -52,16 +53,19 @@ _CONFIG = """\
 # storage = "s3://my-bucket/prod"
 """
 
+_STORY = (
+    "# An example\n\nEach cell that begins with `%%asset` computes one value, which is stored. Run all cells, then run "
+    "them again: nothing is computed a second time. Change a number, and only what depends on it is."
+)
 _CELLS = (
-    (
-        "markdown",
-        "intro",
-        "# An example\n\nEach cell that begins with `%%asset` computes one value, which is stored. Run all cells, "
-        "then run them again: nothing is computed a second time. Change a number, and only what depends on it is.",
-    ),
+    ("markdown", "intro", _STORY),
     ("code", "load", "%load_ext nbpipe"),
-    ("code", "measurements", "%%asset measurements\n# What was measured, in degrees Celsius.\nmeasurements = [18.5, 21.0, 19.5, 24.0]"),
-    ("code", "mean", "%%asset mean\nmean = sum(measurements) / len(measurements)"),
+    (
+        "code",
+        "celsius",
+        "%%asset celsius\n# What was measured, in degrees Celsius.\ncelsius = [18.5, 21.0, 19.5, 24.0]",
+    ),
+    ("code", "mean", "%%asset mean\nmean = sum(celsius) / len(celsius)"),
     ("code", "show", "mean"),
     ("code", "status", "%status"),
 )
@@ -109,14 +113,15 @@ def _write(file: Path, content: str) -> bool:
 
 
 def _example() -> str:
-    cells = [
-        {"cell_type": kind, "id": name, "metadata": {}, "source": source}
-        | ({"execution_count": None, "outputs": []} if kind == "code" else {})
-        for kind, name, source in _CELLS
-    ]
+    cells = [_cell(*cell) for cell in _CELLS]
     metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return msgspec.json.format(msgspec.json.encode(notebook), indent=1).decode() + "\n"
+
+
+def _cell(kind: str, name: str, source: str) -> dict[str, Any]:
+    cell: dict[str, Any] = {"cell_type": kind, "id": name, "metadata": {}, "source": source}
+    return {**cell, "execution_count": None, "outputs": []} if kind == "code" else cell

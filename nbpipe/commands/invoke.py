@@ -13,7 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from nbpipe.commands.registry import COMMANDS
+from nbpipe.commands.registry import COMMANDS, HIDDEN
 from nbpipe.commands.surface import SILENT, Surface, set_surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.commands.wrong_use import translated
@@ -35,9 +35,9 @@ def command(name: str) -> click.Command:
     Raises:
         UnknownNameError: there is no such command.
     """
-    if name not in COMMANDS:
+    if name not in COMMANDS and name not in HIDDEN:
         raise UnknownNameError("command", name, COMMANDS, hint="`nbpipe --help` lists all")
-    found: click.Command = importlib.import_module(f"nbpipe.commands.{name}").command
+    found: click.Command = importlib.import_module(f"nbpipe.commands.{HIDDEN.get(name, name)}").command
     return found
 
 

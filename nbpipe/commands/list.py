@@ -32,10 +32,7 @@ class AssetRow(msgspec.Struct, frozen=True, kw_only=True):
 @click.pass_obj
 def command(workspace: Workspace, selection: str) -> list[AssetRow]:
     """List the assets that the project defines, in the order in which they depend on each other."""
-    if selection:
-        keys = workspace.select(selection)
-    else:
-        keys = workspace.graph.arrange(workspace.graph)
+    keys = workspace.select(selection)
     return [_row(workspace.definitions.assets[key]) for key in keys]
 
 

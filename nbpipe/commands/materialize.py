@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbpipe import clock
-from nbpipe.commands.arguments import parameter_option, selection_argument
+from nbpipe.commands.arguments import parameter_option, partition_options, selection_argument
 from nbpipe.commands.run_results import NOTHING_DONE, RunResult, result_of
 from nbpipe.commands.surface import current_surface
 from nbpipe.commands.workspace import Workspace
@@ -19,9 +19,9 @@ from nbpipe.core.parameters import canonical
 from nbpipe.core.planning import plan_run
 from nbpipe.core.plans import Mode, RunPlan
 from nbpipe.core.ports import ProgressListener
-from nbpipe.core.records import Run
+from nbpipe.core.records import Run, StoredValue
 from nbpipe.core.staleness import Assessment
-from nbpipe.errors import NbpipeError, RefusedError, UsageError
+from nbpipe.errors import NbpipeError, UsageError
 
 if TYPE_CHECKING:
     from nbpipe.execution.runner import Runner
@@ -34,35 +34,14 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 @selection_argument
 @click.option("--stale", is_flag=True, help="Only what is missing or stale.")
 @parameter_option
-@click.option("--partition", metavar="K", help="Not available in this version.")
-@click.option("--partitions", metavar="A..B", help="Not available in this version.")
+@partition_options
 @click.pass_obj
-def command(
-    workspace: Workspace,
-    *,
-    selection: str,
-    stale: bool,
-    parameters: Mapping[str, Any],
-    partition: str | None,
-    partitions: str | None,
-) -> RunResult:
+def command(workspace: Workspace, *, selection: str, stale: bool, parameters: Mapping[str, Any]) -> RunResult:
     """Compute and store the selected assets in a run."""
-    refuse_partitions(partition, partitions)
     if not selection:
         raise UsageError("nothing is selected: name assets, or write '*' for all")
     plan = prepare(workspace, selection, stale=stale, parameters=parameters)
     return carry_out(workspace, plan)
-
-
-def refuse_partitions(partition: str | None, partitions: str | None) -> None:
-    """Refuse what this version can't do.
-
-    Raises:
-        RefusedError: a partition is asked for.
-    """
-    for name, value in (("--partition", partition), ("--partitions", partitions)):
-        if value is not None:
-            raise RefusedError(f"{name} is not available in this version of nbpipe: leave it out")
 
 
 def prepare(
@@ -104,17 +83,27 @@ def prepare(
 
 
 def carry_out(workspace: Workspace, plan: RunPlan, *, parent: str | None = None) -> RunResult:
-    """Start the run of a plan, wait for its end and say what became of it; show progress on the current surface."""
+    """Carry out the run of a plan in this process, wait for its end and say what became of it.
+
+    Args:
+        workspace: the project.
+        plan: without steps, nothing happens.
+        parent: the run that this one retries.
+    """
     if not plan.steps:
         return NOTHING_DONE
+    run = run_plan(workspace, plan, trigger="manual" if parent is None else "retry", parent=parent)
+    return result_of(workspace.store, run)
+
+
+def run_plan(workspace: Workspace, plan: RunPlan, *, trigger: str, parent: str | None = None) -> Run:
+    """Carry out the run of a plan in this process and return it as it ended; the current surface shows progress."""
     from nbpipe.execution.submit import Origin
     from nbpipe.execution.workers import this_worker
 
-    trigger = "manual" if parent is None else "retry"
     with current_surface().watch(plan) as on_event:
         run_id = _submit(workspace, plan, Origin(trigger=trigger, parent=parent, worker=this_worker()))
-        run = execute(workspace, run_id, on_event)
-    return result_of(workspace.store, run)
+        return execute(workspace, run_id, on_event)
 
 
 def start(workspace: Workspace, plan: RunPlan, *, trigger: str = "manual") -> str:
@@ -144,9 +133,11 @@ def execute(workspace: Workspace, run_id: str, on_event: ProgressListener | None
 
 def retain(workspace: Workspace) -> int:
     """Remove values beyond those that retention keeps; return how many were removed."""
-    expired = workspace.store.expire(workspace.env, workspace.config.retention.values, at=clock.now())
+    expired: tuple[StoredValue, ...] = ()
+    # What can't be removed now is left to `gc`: the work is done, and must not fail for this.
+    with contextlib.suppress(NbpipeError):
+        expired = workspace.store.expire(workspace.env, workspace.config.retention.values, at=clock.now())
     for stored in expired:
-        # A value whose file can't be removed now is left to `gc`.
         with contextlib.suppress(NbpipeError, OSError):
             workspace.io.manager(stored.io).delete(stored)
     return len(expired)

@@ -46,7 +46,9 @@ def version_of(workspace: Workspace, asset: str, version: int) -> Materializatio
         raise _no_version(asset, version, versions)
     if found.expired:
         kept = ", ".join(str(each.version) for each in reversed(versions) if not each.expired)
-        raise RefusedError(f"the value of version {version} of {asset} was removed by retention; kept: {kept or 'none'}")
+        raise RefusedError(
+            f"the value of version {version} of {asset} was removed by retention; kept: {kept or 'none'}"
+        )
     return found
 
 

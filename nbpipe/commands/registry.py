@@ -28,6 +28,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: Not for people: `_run RUN` carries out a queued run in a process of its own, for `%materialize`.
+HIDDEN: Mapping[str, str] = MappingProxyType({"_run": "queued"})
+
 #: Those that are also line magics.
 MAGIC_COMMANDS: Mapping[str, str] = MappingProxyType(
     {name: COMMANDS[name] for name in ("materialize", "status", "lineage", "why", "runs")}

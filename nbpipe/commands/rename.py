@@ -33,7 +33,9 @@ def command(workspace: Workspace, old: str, new: str) -> Renamed:
     if old == new:
         raise RefusedError(f"{old} is its name already")
     if state is None:
-        raise RefusedError(f"nothing is stored of {old} in environment {workspace.env!r}: just rename it in its notebook")
+        raise RefusedError(
+            f"nothing is stored of {old} in environment {workspace.env!r}: just rename it in its notebook"
+        )
     refuse_active(state, old, "rename it")
     workspace.store.rename(workspace.env, old, new, at=clock.now())
     defined = workspace.definitions.assets

@@ -75,7 +75,7 @@ def _find(workspace: Workspace, notebook: str) -> str:
         if relative in known:
             return relative
         raise RefusedError(
-            f"{relative} is not a notebook of this project: it is no .ipynb file, in a hidden folder, or in no location "
-            "of nbpipe.toml"
+            f"{relative} is not a notebook of this project: it is no .ipynb file, in a hidden folder, or in no "
+            "location of nbpipe.toml"
         )
     raise UnknownNameError("notebook", notebook, known)

@@ -27,7 +27,9 @@ class _Runs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands and not args[0].startswith("-"):
-            raise UnknownNameError("command of `runs`", args[0], self.commands, hint=f"choose {', '.join(self.commands)}")
+            raise UnknownNameError(
+                "command of `runs`", args[0], self.commands, hint=f"choose {', '.join(self.commands)}"
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -38,8 +40,7 @@ def command(workspace: Workspace, limit: int) -> list[RunRow] | None:
     """List runs, newest first; show, cancel or retry one."""
     if click.get_current_context().invoked_subcommand is not None:
         return None
-    workspace.settle()
-    return [row_of(workspace.store, run) for run in workspace.store.runs(env=workspace.env, limit=limit)]
+    return run_rows(workspace, limit)
 
 
 @command.command("show")
@@ -73,6 +74,12 @@ def retry(workspace: Workspace, *, run_id: str, from_failure: bool) -> RunResult
     return carry_out(workspace, prepare_retry(workspace, run, from_failure=from_failure), parent=run.id)
 
 
+def run_rows(workspace: Workspace, limit: int = 20) -> list[RunRow]:
+    """Return the runs of this environment, newest first."""
+    workspace.settle()
+    return [row_of(workspace.store, run) for run in workspace.store.runs(env=workspace.env, limit=limit)]
+
+
 def find_run(workspace: Workspace, run_id: str) -> Run:
     """Return the run whose id begins with `run_id`.
 
@@ -82,9 +89,7 @@ def find_run(workspace: Workspace, run_id: str) -> Run:
     found = workspace.store.run(run_id)
     if found is None:
         known = [run.id for run in workspace.store.runs(limit=_RECENT)]
-        several = sum(each.startswith(run_id) for each in known) > 1
-        hint = "several runs begin like this: write more of the id" if several else "`nbpipe runs` lists them"
-        raise UnknownNameError("run", run_id, () if several else known, hint=hint)
+        raise UnknownNameError("run", run_id, known, hint="`nbpipe runs` lists them")
     return found
 
 

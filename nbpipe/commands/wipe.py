@@ -32,7 +32,9 @@ def command(workspace: Workspace, *, asset: str, yes: bool) -> Wiped:
     if not yes:
         confirm = current_surface().confirm
         if confirm is None:
-            raise RefusedError(f"wipe deletes all stored values of {key}: nobody can be asked here, so confirm with --yes")
+            raise RefusedError(
+                f"wipe deletes all stored values of {key}: nobody can be asked here, so confirm with --yes"
+            )
         if not confirm(f"Delete all stored values of {key} in environment {workspace.env!r}?"):
             return Wiped(asset=key, values=0, bytes=0)
     removed = workspace.store.wipe(workspace.env, key, at=clock.now())

@@ -14,8 +14,21 @@ Action = Literal["run", "asset", "view", "skip"]
 """`run`: a setup or parameters cell, or any cell of a notebook that runs whole; `asset`: a selected asset cell;
 `view`: runs if it shows an asset that this step materialized; `skip`: stays empty in the record."""
 
-Mode = Literal["all", "stale"]
-"""`all`: execute everything selected; `stale`: an asset whose inputs prove unchanged when its turn comes is left."""
+Mode = Literal["all", "stale", "verify"]
+"""`all`: execute everything selected; `stale`: an asset whose inputs prove unchanged when its turn comes is left;
+`verify`: compute, commit nothing, and report what came out."""
+
+#: Ending of the file, beside a step's record, in which a step in mode `verify` reports `Computed` by asset.
+VERIFIED = ".verified.json"
+
+
+class Computed(msgspec.Struct, frozen=True, kw_only=True):
+    """What came out when an asset was computed again; see `StoredValue`."""
+
+    data_version: str
+    opaque: bool
+    format: str
+    size: int
 
 
 class CellPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,10 +32,10 @@ def run(name: str, line: str, session: Session) -> Any:
         from nbpipe.kernel.materializing import materialize
 
         return materialize(cast("LiveSession", session), **arguments)
-    if name == "lineage":
+    if name == "lineage" and not (arguments["format_"] or arguments["output"]):
         from nbpipe.kernel.lineage import show_lineage
 
-        return show_lineage(session, **arguments)
+        return show_lineage(session, selection=arguments["selection"], limit=arguments["limit"])
     session.workspace.reload()
     return CommandOutput(name, invoke(name, words, session.workspace))
 

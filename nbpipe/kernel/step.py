@@ -28,6 +28,7 @@ from nbpipe.kernel.asset_cells import AssetCell, AssetCells, ProjectFiles
 from nbpipe.kernel.extension import load
 from nbpipe.kernel.sessions import CurrentCell, set_session
 from nbpipe.kernel.shells import current_shell, executed_text, transformer
+from nbpipe.kernel.verifying import verifying
 from nbpipe.loading.files import FileFinder, FileHashes
 from nbpipe.loading.scan import UNKNOWN
 from nbpipe.settings import resolve_secrets
@@ -41,6 +42,8 @@ def begin(path: str) -> None:
     root = Path(request.root)
     store = open_store(resolve_secrets(request.state), root=root)
     io = open_io(request.io, storage=resolve_secrets(request.storage), root=root, env=request.env)
+    if request.mode == "verify":
+        store = verifying(store, io, Path(path))
     load(shell, StepSession(shell, request, store, io))
 
 

@@ -82,7 +82,11 @@ def diagnostics(found: Sequence[Diagnostic]) -> Page:
 def _diagnostic(found: Diagnostic) -> Line:
     style: Style = "bad" if found.severity == "error" else "warn"
     return line(
-        Part(place(found), "strong"), ": ", Part(found.severity, style), f": {found.message} ", Part(f"[{found.code}]", "dim")
+        Part(place(found), "strong"),
+        ": ",
+        Part(found.severity, style),
+        f": {found.message} ",
+        Part(f"[{found.code}]", "dim"),
     )
 
 

@@ -1,0 +1,194 @@
+"""The Python twins of magics and commands: `nbpipe.status()`, `nbpipe.materialize("orders")`, ...
+
+They work on the project of the working folder; `Project` works on another one, or in another environment. What
+they return is what the command of the same name shows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from nbpipe import settings
+from nbpipe.commands.workspace import Workspace
+from nbpipe.errors import CanceledError, ExecutionError, MissingValueError
+
+if TYPE_CHECKING:
+    from nbpipe.commands.run_results import RunResult, RunRow
+    from nbpipe.commands.status import StatusRow
+    from nbpipe.commands.why import Explanation
+    from nbpipe.core.definitions import Diagnostic
+    from nbpipe.views.lineage import LineageView
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class Project:
+    """A project: a folder with notebooks, and the state and values that belong to it.
+
+    Definitions are read from the saved notebooks at each call. Use it in a `with` statement, or close it, to
+    release the state store.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] = ".", *, env: str | None = None) -> None:
+        """Find the project that a folder or notebook belongs to.
+
+        Args:
+            folder: where to start looking.
+            env: name of the environment (default: `NBPIPE_ENV`, else `default`).
+
+        Raises:
+            ConfigError: its configuration can't be read, or knows no such environment.
+        """
+        self._workspace = Workspace.open(Path(folder), env=env)
+
+    @property
+    def root(self) -> Path:
+        """The folder that all paths are relative to."""
+        return self._workspace.root
+
+    @property
+    def env(self) -> str:
+        """Name of the environment."""
+        return self._workspace.env
+
+    def status(self, selection: str = "") -> list[StatusRow]:
+        """Return the status of the selected assets, with reasons; all, for an empty selection."""
+        from nbpipe.commands.status import status_rows
+
+        return status_rows(self._reloaded(), selection)
+
+    def validate(self) -> list[Diagnostic]:
+        """Return everything that is wrong with the definitions."""
+        from nbpipe.commands.validate import diagnostics
+
+        return diagnostics(self._reloaded())
+
+    def why(self, asset: str) -> Explanation:
+        """Return the reasons of an asset and of everything upstream, and what changed in the code."""
+        from nbpipe.commands.why import explain
+
+        return explain(self._reloaded(), asset)
+
+    def runs(self, limit: int = 20) -> list[RunRow]:
+        """Return runs, newest first."""
+        from nbpipe.commands.runs import run_rows
+
+        return run_rows(self._workspace, limit)
+
+    def lineage(self, selection: str = "", *, limit: int = 60) -> LineageView:
+        """Return the graph of the selected assets, laid out to be drawn with at most `limit` nodes."""
+        from nbpipe.commands.lineage import lineage_view
+
+        return lineage_view(self._reloaded(), selection, limit=limit)
+
+    def load(self, asset: str, *, version: int | None = None) -> Any:
+        """Return the stored value of an asset (`"orders"`, `"orders#3"`).
+
+        Reading a pickle executes what is in it: load only from projects that you trust.
+
+        Raises:
+            UnknownNameError: there is no such asset or version.
+            MissingValueError: it was never materialized, or its value is gone.
+        """
+        from nbpipe.commands.references import find
+
+        workspace = self._workspace
+        found = find(workspace, asset if version is None else f"{asset}#{version}")
+        if found.expired:
+            raise MissingValueError(f"version {found.version} of asset {found.asset} was removed by retention")
+        return workspace.io.manager(found.stored.io).load(found.stored)
+
+    def materialize(
+        self, selection: str = "*", *, stale: bool = False, parameters: Mapping[str, Any] = _NONE
+    ) -> RunResult:
+        """Compute and store the selected assets in a run of the saved notebooks, and wait for its end.
+
+        Within a run this does nothing: a notebook never launches itself.
+
+        Args:
+            selection: which assets.
+            stale: only those that are missing or stale.
+            parameters: values by name.
+
+        Raises:
+            RefusedError: the selection can't be run as things stand.
+            ExecutionError: the run failed; what did not depend on the failure is stored.
+            CanceledError: somebody asked the run to stop.
+        """
+        from nbpipe.commands.materialize import carry_out, prepare
+        from nbpipe.commands.run_results import NOTHING_DONE
+
+        if settings.current_run_id() is not None:
+            print("nbpipe.materialize does nothing in a job: this notebook is being executed by one")  # noqa: T201 - the cell's output
+            return NOTHING_DONE
+        workspace = self._reloaded()
+        result = carry_out(workspace, prepare(workspace, selection, stale=stale, parameters=parameters))
+        if result.run_id is not None and result.status != "success":
+            run = workspace.store.run(result.run_id)
+            message = f"run {result.run_id}: {run.error if run is not None else result.status}"
+            raise (CanceledError if result.status == "canceled" else ExecutionError)(message)
+        return result
+
+    def close(self) -> None:
+        """Release the state store."""
+        self._workspace.close()
+
+    def __enter__(self) -> Self:
+        """Use it in a `with` statement."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _reloaded(self) -> Workspace:
+        self._workspace.reload()
+        return self._workspace
+
+
+def status(selection: str = "") -> list[StatusRow]:
+    """Return the status of the selected assets of this project; see `Project.status`."""
+    with Project() as project:
+        return project.status(selection)
+
+
+def validate() -> list[Diagnostic]:
+    """Return everything that is wrong with the definitions of this project."""
+    with Project() as project:
+        return project.validate()
+
+
+def why(asset: str) -> Explanation:
+    """Return why an asset of this project is stale; see `Project.why`."""
+    with Project() as project:
+        return project.why(asset)
+
+
+def runs(limit: int = 20) -> list[RunRow]:
+    """Return runs of this project, newest first."""
+    with Project() as project:
+        return project.runs(limit)
+
+
+def lineage(selection: str = "", *, limit: int = 60) -> LineageView:
+    """Return the graph of the selected assets of this project; see `Project.lineage`."""
+    with Project() as project:
+        return project.lineage(selection, limit=limit)
+
+
+def load(asset: str, *, version: int | None = None) -> Any:
+    """Return the stored value of an asset of this project; see `Project.load`."""
+    with Project() as project:
+        return project.load(asset, version=version)
+
+
+def materialize(selection: str = "*", *, stale: bool = False, parameters: Mapping[str, Any] = _NONE) -> RunResult:
+    """Compute and store the selected assets of this project in a run; see `Project.materialize`."""
+    with Project() as project:
+        return project.materialize(selection, stale=stale, parameters=parameters)
