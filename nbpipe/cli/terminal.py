@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,8 @@ def _surface(context: click.Context) -> Surface:
     from nbpipe.cli.progress import watching
 
     quiet = bool(context.meta.get(_JSON))
-    asks = click.get_text_stream("stdin").isatty()
-    return Surface(watch=lambda plan: watching(plan, quiet=quiet), confirm=_confirm if asks else None)
+    asks = sys.stdin is not None and sys.stdin.isatty()
+    return Surface(watch=lambda plan: watching(plan, quiet=quiet), confirm=_confirm if asks else None, data=quiet)
 
 
 def _confirm(question: str) -> bool:

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from nbpipe.commands.arguments import selection_argument
+from nbpipe.commands.surface import current_surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import RefusedError
 
@@ -39,7 +40,8 @@ def command(
     view = lineage_view(workspace, selection, limit=limit)
     kind = format_ or (_ENDINGS.get(Path(output).suffix.lower(), "text") if output else "text")
     if output is None:
-        return view if kind == "json" else drawn(view, kind)
+        as_data = kind == "json" or (current_surface().data and format_ is None)
+        return view if as_data else drawn(view, kind)
     content = msgspec.json.format(msgspec.json.encode(view)).decode() if kind == "json" else drawn(view, kind)
     try:
         Path(output).write_text(content, encoding="utf-8")

@@ -77,6 +77,8 @@ def retry(workspace: Workspace, *, run_id: str, from_failure: bool) -> RunResult
 def run_rows(workspace: Workspace, limit: int = 20) -> list[RunRow]:
     """Return the runs of this environment, newest first."""
     workspace.settle()
+    if workspace.is_untouched:
+        return []
     return [row_of(workspace.store, run) for run in workspace.store.runs(env=workspace.env, limit=limit)]
 
 

@@ -88,7 +88,7 @@ def command(workspace: Workspace, asset: str) -> AssetDetails:
         notes=assessment.notes,
         error=state.error,
         held=state.held,
-        versions=tuple(_version(each, current) for each in history(workspace, spec.key)),
+        versions=tuple(_version(each, current) for each in history(workspace, spec.key)) if current else (),
         metadata={**current.stored.metadata, **current.metadata} if current else {},
         preview=workspace.store.details(current.id).preview if current else None,
     )

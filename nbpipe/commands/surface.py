@@ -31,6 +31,8 @@ class Surface:
     """Shows the progress of a run that is about to start."""
     confirm: Callable[[str], bool] | None = None
     """Asks a question that is answered with yes or no; None: nobody is there to answer."""
+    data: bool = False
+    """A program reads the answer: it wants data rather than a drawing."""
 
 
 SILENT = Surface()

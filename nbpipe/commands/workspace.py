@@ -19,7 +19,7 @@ from nbpipe.core.staleness import Assessment, assess
 from nbpipe.errors import UnknownNameError
 from nbpipe.loading.config import Config
 from nbpipe.loading.project import LoadedProject, load_project
-from nbpipe.loading.roots import state_folder
+from nbpipe.loading.roots import default_state, state_folder
 
 if TYPE_CHECKING:
     from nbpipe.io.registry import IoRegistry
@@ -78,7 +78,7 @@ class Workspace:
         if self._store is None:
             from nbpipe.storage.open import open_store
 
-            if self.config.state is None:
+            if self.config.state is None:  # it is in the project's own folder
                 state_folder(self.root)
             self._store = open_store(self.config.state_url(self.root), root=self.root)
         return self._store
@@ -102,8 +102,15 @@ class Workspace:
         self.__dict__.pop("graph", None)
         return True
 
+    @property
+    def is_untouched(self) -> bool:
+        """Nothing was ever stored here: asking need not create a state store."""
+        return self._store is None and self.config.state is None and not default_state(self.root).exists()
+
     def settle(self) -> None:
         """End runs whose process is gone, so that what the store says of runs is true."""
+        if self.is_untouched:
+            return
         from nbpipe.execution.reconcile import reconcile
 
         reconcile(self.store, self.root)
@@ -139,6 +146,8 @@ class Workspace:
 
     def states(self, assets: Iterable[str] | None = None) -> dict[str, AssetState]:
         """Return what the state store knows of assets."""
+        if self.is_untouched:
+            return {}
         return self.store.states(self.env, assets)
 
     def select(self, text: str, statuses: Mapping[str, Assessment] | None = None) -> tuple[str, ...]:

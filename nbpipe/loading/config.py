@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_origin
 import msgspec
 
 from nbpipe.errors import ConfigError, nearest
-from nbpipe.loading.roots import PYPROJECT, STATE_FOLDER, config_file
+from nbpipe.loading.roots import PYPROJECT, STATE_FOLDER, config_file, default_state
 
 DEFAULT_ENVIRONMENT = "default"
 
@@ -88,7 +88,7 @@ class Config(Tables, frozen=True, kw_only=True):
         References such as `${NAME}` are left as they are.
         """
         if self.state is None:
-            return f"sqlite:///{root / STATE_FOLDER / 'state.db'}"
+            return f"sqlite:///{default_state(root)}"
         sqlite = _SQLITE.fullmatch(self.state)
         if sqlite is None or sqlite["path"].startswith((_REFERENCE, ":memory:", "file:")):
             return self.state

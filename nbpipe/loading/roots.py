@@ -60,6 +60,11 @@ def holds_home(folder: Path) -> bool:
         return folder == folder.parent
 
 
+def default_state(root: Path) -> Path:
+    """Return the SQLite file in which a project keeps its state unless it is configured otherwise."""
+    return root / STATE_FOLDER / "state.db"
+
+
 def state_folder(root: Path) -> Path:
     """Return the `.nbpipe/` folder of a project; create it, ignored by git, if it is not there.
 

@@ -39,10 +39,8 @@ def written(found: Written | LineageView) -> Page:
 def rolled_back(found: RolledBack) -> Page:
     """Say which version is current now."""
     before = f" (was {found.previous})" if found.previous is not None else ""
-    return [
-        f"{found.asset} is at version {found.version} now{before}, and held there: "
-        "%force, or a run that selects it, makes it again"
-    ]
+    held = "and held there: %force, or a run that selects it, makes it again"
+    return [f"{found.asset} is at version {found.version} now{before}, {held}"]
 
 
 def renamed(found: Renamed) -> Page:
