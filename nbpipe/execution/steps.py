@@ -85,7 +85,9 @@ class _StepExecution:
         )
         self._tell("step_started", None)
         # These imports take about as long as the kernel's start, and go on beside it.
-        from papermill.engines import papermill_engines
+        from nbpipe.execution.papermill_import import papermill_engines
+
+        engines = papermill_engines()  # before the others, which import parts of it
 
         from nbpipe.execution.engine import NbpipeEngine
         from nbpipe.execution.notebooks import OpenNotebook
@@ -94,8 +96,8 @@ class _StepExecution:
         if request.step.parameters:
             notebook.inject(request.step.parameters)
         notebook.prepare(request.notebook, self._task.output, request.step.parameters)
-        papermill_engines.register("nbpipe", NbpipeEngine)
-        papermill_engines.execute_notebook_with_engine(
+        engines.register("nbpipe", NbpipeEngine)
+        engines.execute_notebook_with_engine(
             "nbpipe",
             notebook.node,
             request.step.kernel or DEFAULT_KERNEL,
