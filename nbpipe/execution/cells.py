@@ -33,6 +33,8 @@ _GLANCE = 0.1
 _SILENCE = 10.0
 #: Between the interrupt of a cell that must stop and the end of its kernel.
 _PATIENCE = 2.0
+#: Messages that may wait here while the record is written; beyond zeromq's own 1,000 they would be dropped.
+_QUEUE = 100_000
 #: Messages handled before anything else is looked at.
 _BATCH = 200
 
@@ -100,6 +102,7 @@ class CellClient(NotebookClient):
         self._finished: dict[int, CellOutputs] = {}
         self._context = zmq.Context()
         self._context.setsockopt(zmq.RECONNECT_IVL, 10)  # ms: its sockets appear while it starts
+        self._context.setsockopt(zmq.RCVHWM, _QUEUE)
         client = BlockingKernelClient(context=self._context)
         client.load_connection_info(kernel.connection)  # type: ignore[arg-type]
         client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=True)  # noqa: S604 - a channel

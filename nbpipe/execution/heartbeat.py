@@ -9,7 +9,7 @@ from types import TracebackType
 
 from nbpipe import clock
 from nbpipe.core.ports import StateStore
-from nbpipe.core.records import WorkerId
+from nbpipe.core.records import ACTIVE_RUN, WorkerId
 from nbpipe.errors import StateError
 
 #: Seconds between two signs of life.
@@ -53,6 +53,6 @@ class Heartbeat:
                 if asked or revision == (revision := self._store.revision()):
                     continue
                 run = self._store.run(self._run_id)
-                if run is not None and run.cancel_requested:
+                if run is not None and (run.cancel_requested or run.status not in ACTIVE_RUN):
                     asked = True
-                    self._cancel("canceled on request")
+                    self._cancel("canceled on request" if run.cancel_requested else "ended by another process")

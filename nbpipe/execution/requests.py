@@ -60,13 +60,26 @@ def executable(cell: object) -> bool:
     )
 
 
+#: A kernel's queue holds 1,000 messages and drops what is more, for example while this machine is busy.
+_LONG_QUEUE = """
+try:
+    import zmq
+    from IPython import get_ipython
+    thread = get_ipython().kernel.iopub_thread
+    thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 100_000))
+except Exception:
+    pass
+"""
+
+
 def watch_code(pipe: int) -> str:
-    """Return code that makes a Python kernel end with the process that drives it.
+    """Return code that makes a Python kernel end with the process that drives it, and lose no output.
 
     The kernel's environment may lack nbpipe, so the watchdog's text is sent; nothing stays in the notebook's names.
     """
     source = Path(__file__).with_name("watchdog.py").read_text(encoding="utf-8")
-    return f"exec(compile({source!r} + {f'watch({pipe})'!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_watchdog'}})"
+    code = f"{source}\nwatch({pipe})\n{_LONG_QUEUE}"
+    return f"exec(compile({code!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_watchdog'}})"
 
 
 def begin_code(request: Path) -> str:

@@ -15,6 +15,7 @@ from nbpipe.core.ports import Kernel, KernelProvider, ProgressListener, StateSto
 from nbpipe.core.tasks import DEFAULT_KERNEL, RunProgress, StepOutcome, StepTask, encoded
 from nbpipe.errors import CanceledError, NbpipeError
 from nbpipe.execution.conductor import Conductor
+from nbpipe.execution.ledger import Ledger
 from nbpipe.execution.records import RecordWriter, redacted, secret_values, write_atomically
 from nbpipe.execution.requests import kernel_for, needs_nbpipe
 
@@ -56,7 +57,8 @@ class _StepExecution:
         record = Path(request.root, task.output)
         self._request_file = record.with_suffix(".request.json")
         self._writer = RecordWriter(record, secrets=self._secrets, every=task.save_every)
-        self._conductor = Conductor(task, tools.store, tools.stop.is_set, self._tell)
+        self._ledger = Ledger(task, tools.store, lambda text: redacted(text, self._secrets))
+        self._conductor = Conductor(task, self._ledger, tools.stop.is_set, self._tell)
         self._cut: Mapping[int, Mapping[str, int]] = {}
         self._grace = 0.0
 
@@ -76,7 +78,7 @@ class _StepExecution:
             status, error = "failure", f"{type(failure).__name__}: {failure}"
         finally:
             self._request_file.unlink(missing_ok=True)
-        return self._ended(self._conductor.outcome(status, error))  # type: ignore[arg-type]
+        return self._ended(self._ledger.close(status, error))  # type: ignore[arg-type]
 
     def _execute(self, kernel: Kernel) -> None:
         request = self._task.request
@@ -127,8 +129,7 @@ class _StepExecution:
 
     def _ended(self, outcome: StepOutcome) -> StepOutcome:
         request = self._task.request
-        error = None if outcome.error is None else redacted(outcome.error, self._secrets)
-        outcome = msgspec.structs.replace(outcome, error=error, record_hash=self._writer.hash, cut=self._cut)
+        outcome = msgspec.structs.replace(outcome, record_hash=self._writer.hash, cut=self._cut)
         self._tools.store.update_step(
             request.run_id,
             outcome.index,
@@ -161,6 +162,6 @@ class _StepExecution:
                 cell=cell,
                 assets=assets,
                 status=status,
-                error=None if error is None else redacted(error, self._secrets),
+                error=None if error is None else self._ledger.readable(error),
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from nbpipe.execution.requests import NewKernel
 from nbpipe.execution.workers import is_alive
 from tests.runs import eventually
 
-MARKS = {"NBPIPE_RUN_ID": "contract", "NBPIPE_STEP": "0"}
+#: Tests run at the same time, and everything with the same marks is ended with a kernel.
+MARKS = {"NBPIPE_RUN_ID": f"contract-{uuid.uuid4()}", "NBPIPE_STEP": "0"}
 
 
 @pytest.fixture(params=[PlainKernels], ids=["plain"])
@@ -70,7 +72,8 @@ def test_an_interrupt_raises_in_the_cell_and_the_kernel_lives_on(kernel: Kernel,
 
 
 def test_a_cell_that_takes_too_long_and_cannot_be_interrupted_costs_its_kernel(kernel: Kernel, client: CellClient):
-    source = "import time\nwhile True:\n    try:\n        time.sleep(600)\n    except KeyboardInterrupt:\n        print('no')"
+    stubborn = "while True:\n    try:\n        time.sleep(600)\n    except KeyboardInterrupt: print('no', flush=True)"
+    source = f"import time\n{stubborn}"
     client.nb.cells.append(nbformat.v4.new_code_cell(source))
     assert client.run_cell(0, timeout=0.5).status == "timeout"
     assert not kernel.alive()
