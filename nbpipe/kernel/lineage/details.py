@@ -1,0 +1,164 @@
+"""What is written beside the graph, as HTML. Everything that comes from a project is escaped here, and only here."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nbpipe.core.reasons import duration_text
+from nbpipe.core.records import Materialization, Preview
+from nbpipe.kernel.lineage.model import AssetFacts
+from nbpipe.views.lineage import LineageNode, LineageView
+from nbpipe.views.palette import LOOKS, URGENCY, counts_text
+
+_LONGEST_VALUE = 300
+_MOST_VALUES = 30
+
+
+def legend(view: LineageView) -> str:
+    """Return the statuses with sign, colour, word and number, and what is not drawn."""
+    shown = [status for status in reversed(URGENCY) if view.counts.get(status)] or ["missing"]
+    items = "".join(f"<li>{chip(status)} {view.counts.get(status, 0):,}</li>" for status in shown)
+    note = f'<li class="nbpipe-note">{_text(view.note)}</li>' if view.note else ""
+    total = f"{view.assets:,} asset" + ("" if view.assets == 1 else "s")
+    return f'<ul aria-label="Legend: how many assets have which status"><li>{total}</li>{items}{note}</ul>'
+
+
+def chip(status: str) -> str:
+    """Return a status as sign, word and colour."""
+    look = LOOKS.get(status, LOOKS["missing"])
+    return (
+        f'<span class="nbpipe-chip nbpipe-{look.word}"><span aria-hidden="true">{look.sign}</span> {look.word}</span>'
+    )
+
+
+def error(message: str) -> str:
+    """Return a refusal, with its text as it is: a mark below it shows the column."""
+    return f'<pre role="alert">{_text(message)}</pre>' if message else ""
+
+
+def message(text: str, *, refused: bool = False) -> str:
+    """Return what a button did."""
+    kind = " nbpipe-refused" if refused else ""
+    return f'<div class="nbpipe-message{kind}" role="status">{_text(text)}</div>' if text else ""
+
+
+def overview(view: LineageView) -> str:
+    """Return what is shown while nothing is chosen."""
+    if not view.nodes:
+        return "<h3>No assets</h3><p>Nothing is selected, or no saved notebook has a cell that begins with %%asset.</p>"
+    return (
+        f"<h3>Lineage</h3><p>{_text(counts_text(view.counts))}</p>"
+        '<p class="nbpipe-dim">Click an asset, or choose one from the list, to see what is known about it.</p>'
+    )
+
+
+def bundle(node: LineageNode) -> str:
+    """Return what is known of a bundle of assets."""
+    place = f'<div class="nbpipe-dim">{_text(node.description)}</div>'
+    return f"<h3>{_text(node.label)}</h3>{place}<p>{_text(counts_text(node.counts))}</p>"
+
+
+def heading(facts: AssetFacts) -> str:
+    """Return name, status, and where the asset is defined."""
+    spec, found = facts.spec, facts.assessment
+    status = found.status if found is not None else "missing"
+    place = f"{spec.cell.notebook}, cell {spec.cell.index + 1}"
+    group = f" · group {spec.options.group}" if spec.options.group else ""
+    return f'<h3>{_text(spec.key)}</h3>{chip(status)} <span class="nbpipe-dim">{_text(place + group)}</span>'
+
+
+def why(facts: AssetFacts) -> str:
+    """Return description, reasons and notes."""
+    parts = [f"<p>{_text(facts.spec.description)}</p>"] if facts.spec.description else []
+    if facts.assessment is not None:
+        parts.append(_list("Why", facts.assessment.reasons))
+        parts.append(_list("Notes", facts.assessment.notes))
+    return "".join(parts)
+
+
+def stored(facts: AssetFacts) -> str:
+    """Return the last materialization, its metadata and its preview."""
+    current = facts.state.current if facts.state is not None else None
+    if current is None:
+        return '<p class="nbpipe-dim">Never materialized.</p>'
+    preview = _preview(facts.details.preview) if facts.details is not None else ""
+    return _materialization(current) + _table("Metadata", _metadata(current)) + preview
+
+
+def _materialization(current: Materialization) -> str:
+    when = current.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    facts = {
+        "Version": f"{current.version}, {when}",
+        "Took": duration_text(current.duration) if current.duration >= 1 else f"{current.duration * 1000:.0f} ms",
+        "Value": f"{current.stored.type or 'value'}, {_size(current.stored.size)}, {current.stored.format}",
+    }
+    if current.run_id:
+        facts["Run"] = current.run_id
+    if current.parameters:
+        facts["Parameters"] = ", ".join(f"{name}={value}" for name, value in sorted(current.parameters.items()))
+    return _table("Last materialization", facts)
+
+
+def _metadata(current: Materialization) -> dict[str, str]:
+    """Return the stored facts of the value, and those that the notebook gives."""
+    facts = {**current.stored.metadata, **current.metadata}
+    facts.pop("dtypes", None)  # the preview shows them
+    return {str(name): _value(value) for name, value in list(facts.items())[:_MOST_VALUES]}
+
+
+def _value(value: Any) -> str:
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _preview(preview: Preview) -> str:
+    match preview.kind:
+        case "table":
+            content = _preview_table(preview)
+        case "text":
+            content = f"<pre>{_text(preview.text)}</pre>"
+        case "image":
+            picture = base64.b64encode(preview.image).decode()
+            content = f'<img src="data:image/png;base64,{picture}" alt="Preview of the value"/>'
+        case _:
+            return ""
+    return f'<h4>Preview</h4><div class="nbpipe-preview" tabindex="0">{content}</div>'
+
+
+def _preview_table(preview: Preview) -> str:
+    kinds = preview.dtypes if len(preview.dtypes) == len(preview.columns) else ("",) * len(preview.columns)
+    head = "".join(
+        f'<th scope="col" title="{_text(kind)}">{_text(name)}</th>'
+        for name, kind in zip(preview.columns, kinds, strict=True)
+    )
+    rows = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in preview.rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _table(title: str, facts: Mapping[str, str]) -> str:
+    if not facts:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{_text(name)}</th><td>{_text(value)}</td></tr>' for name, value in facts.items()
+    )
+    return f"<h4>{title}</h4><table>{rows}</table>"
+
+
+def _list(title: str, lines: Iterable[str]) -> str:
+    items = "".join(f"<li>{_text(line)}</li>" for line in lines)
+    return f"<h4>{title}</h4><ul>{items}</ul>" if items else ""
+
+
+def _size(size: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def _text(text: str) -> str:
+    """Escape text for HTML, in elements and attributes, without control characters."""
+    return html.escape("".join(char for char in text if char.isprintable() or char in "\n\t"), quote=True)

@@ -1,0 +1,52 @@
+"""How the widget looks: one style sheet for light and dark themes, built on the theme's own variables.
+
+What ipycytoscape draws on its canvas knows nothing of themes. It is drawn for a light one, and a dark theme turns
+lightness around and keeps the hues: so it follows a change of the theme at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from nbpipe.views.palette import LOOKS, StatusLook
+
+ROOT_CLASS, GRAPH_CLASS = "nbpipe-lineage", "nbpipe-graph"
+HEIGHTS = (180, 260, 340, 420, 520, 640)
+
+_SHEET = Path(__file__).with_name("lineage.css")
+_DARK = (
+    'body[data-jp-theme-light="false"]',
+    "body.vscode-dark",
+    "body.vscode-high-contrast:not(.vscode-high-contrast-light)",
+)
+
+
+def height_class(height: int) -> str:
+    """Return the class that gives a graph its height before it is laid out."""
+    return f"nbpipe-h{height}"
+
+
+@cache
+def style_sheet() -> str:
+    """Return the style sheet of the widget."""
+    light = _variables(lambda look: (look.ink, look.fill))
+    dark = _variables(lambda look: (look.dark_ink, look.dark_fill))
+    heights = "".join(f".{GRAPH_CLASS}.{height_class(each)} {{ height: {each}px; }}\n" for each in HEIGHTS)
+    dark_roots = ", ".join(f"{theme} .{ROOT_CLASS}" for theme in _DARK)
+    dark_canvases = ", ".join(f"{theme} .{GRAPH_CLASS} canvas" for theme in _DARK)
+    statuses = "".join(
+        f".nbpipe-chip.nbpipe-{status} {{ color: var(--nbpipe-{status}); background: var(--nbpipe-{status}-fill); }}\n"
+        for status in LOOKS
+    )
+    return (
+        f".{ROOT_CLASS} {{ {light} }}\n{dark_roots} {{ {dark} }}\n"
+        f"{dark_canvases} {{ filter: invert(1) hue-rotate(180deg); }}\n"
+        f"{heights}{statuses}{_SHEET.read_text(encoding='utf-8')}"
+    )
+
+
+def _variables(colours: Callable[[StatusLook], tuple[str, str]]) -> str:
+    pairs = ((status, colours(look)) for status, look in LOOKS.items())
+    return " ".join(f"--nbpipe-{status}: {ink}; --nbpipe-{status}-fill: {fill};" for status, (ink, fill) in pairs)

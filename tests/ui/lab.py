@@ -1,0 +1,118 @@
+"""JupyterLab in a page, driven through its own application object where that is faster than clicking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import ConsoleMessage, Page
+
+#: Milliseconds; conditions are awaited, so that only a failing test takes that long.
+PATIENCE = 60_000
+
+_OPEN = """async path => {
+  const app = window.jupyterapp;
+  const widget = await app.commands.execute('docmanager:open', {path, factory: 'Notebook'});
+  await widget.context.ready;
+  await widget.sessionContext.ready;
+  const session = widget.sessionContext;
+  while (!session.session || !session.session.kernel) await new Promise(done => session.kernelChanged.connect(done));
+  await session.session.kernel.info;
+  window.notebook = widget;
+}"""
+_CLOSE = """async () => {
+  const widget = window.notebook;
+  await widget.sessionContext.shutdown();
+  widget.context.model.dirty = false;
+  widget.close();
+  window.notebook = null;
+}"""
+#: The graph that was drawn last in the open notebook.
+_GRAPH = """
+window.graph = () => [...window.notebook.node.querySelectorAll('.nbpipe-graph')]
+  .filter(each => each.isConnected && each._cyreg).map(each => each._cyreg.cy).pop();
+"""
+
+
+class Lab:
+    """JupyterLab, with one notebook open at a time."""
+
+    def __init__(self, page: Page, url: str, token: str, root: Path) -> None:
+        """Load the application and wait until it is ready."""
+        self.page, self.root = page, root
+        self._errors: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self._errors.append(f"page: {error}"))
+        page.on("console", self._listen)
+        page.add_init_script(_GRAPH)
+        page.goto(f"{url}/lab?token={token}&reset")
+        page.wait_for_function("window.jupyterapp !== undefined")
+        page.evaluate("window.jupyterapp.restored.then(() => true)")
+
+    def open(self, path: str) -> None:
+        """Open a notebook, alone, with a kernel that is ready."""
+        self.page.evaluate(_OPEN, path)
+
+    def close_notebook(self) -> None:
+        """Close the notebook and end its kernel."""
+        self.page.evaluate(_CLOSE)
+
+    def run_all(self) -> None:
+        """Run all cells and wait for the last, or for the first that raises."""
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def run_cell(self, index: int) -> None:
+        """Run one cell and wait for it."""
+        self.page.evaluate("index => { window.notebook.content.activeCellIndex = index }", index)
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-cell')")
+
+    def save(self) -> None:
+        """Save the notebook."""
+        self.page.evaluate("window.notebook.context.save()")
+
+    def outputs(self, index: int) -> list[dict[str, Any]]:
+        """Return the outputs of a cell, as they are saved."""
+        found: list[dict[str, Any]] = self.page.evaluate(
+            "index => window.notebook.content.widgets[index].model.outputs.toJSON()", index
+        )
+        return found
+
+    def errors_in_cells(self) -> list[str]:
+        """Return what cells raised."""
+        found: list[str] = self.page.evaluate(
+            "window.notebook.content.widgets.flatMap(cell => cell.model.type !== 'code' ? [] : "
+            "cell.model.outputs.toJSON().filter(o => o.output_type === 'error').map(o => `${o.ename}: ${o.evalue}`))"
+        )
+        return found
+
+    def value(self, expression: str) -> str:
+        """Return the `repr` of an expression in the notebook's kernel."""
+        found: str = self.page.evaluate(
+            """async code => {
+              const future = window.notebook.sessionContext.session.kernel.requestExecute(
+                {code: '', user_expressions: {it: code}, silent: true, store_history: false});
+              const answer = (await future.done).content.user_expressions.it;
+              return answer.status === 'ok' ? answer.data['text/plain'] : answer.ename;
+            }""",
+            expression,
+        )
+        return found
+
+    def choose_theme(self, name: str) -> None:
+        """Change to one of JupyterLab's themes."""
+        self.page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
+        light = "false" if "Dark" in name else "true"
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]')
+
+    def take_errors(self) -> list[str]:
+        """Return errors that the page has reported since they were last asked for."""
+        found, self._errors = self._errors, []
+        return found
+
+    def close(self) -> None:
+        """Leave the page without being asked to save."""
+        self.page.close(run_before_unload=False)
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._errors.append(f"console: {message.text}")
