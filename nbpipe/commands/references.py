@@ -58,12 +58,14 @@ def history(workspace: Workspace, asset: str) -> list[Materialization]:
 
 
 def known_asset(workspace: Workspace, asset: str) -> AssetState | None:
-    """Return the state of an asset that is defined or has a history.
+    """Return the state of an asset that is defined or was stored; None if nothing is known of it but its definition.
 
     Raises:
         UnknownNameError: it is neither.
     """
     state = workspace.states([asset]).get(asset)
+    if state == AssetState(asset=asset) and not history(workspace, asset):
+        state = None
     if state is None and asset not in workspace.definitions.assets:
         known = {*workspace.definitions.assets, *workspace.states()}
         raise UnknownNameError("asset", asset, sorted(known), hint="`nbpipe list` shows all")
