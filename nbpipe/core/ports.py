@@ -87,7 +87,10 @@ class AssetStore(Protocol):
         """
 
     def wipe(self, env: str, asset: str, *, at: datetime, partition: str | None = None) -> tuple[StoredValue, ...]:
-        """Forget the values of an asset (or of one partition); return what may now be deleted. Versions go on counting."""
+        """Forget the values of an asset (or of one partition); return what may now be deleted.
+
+        Versions go on counting.
+        """
 
     def expire(self, env: str, keep: int, *, at: datetime) -> tuple[StoredValue, ...]:
         """Mark all but the newest `keep` values of each asset as expired; return what may now be deleted.
@@ -276,7 +279,7 @@ class Kernel(Protocol):
     connection: Mapping[str, Any]
     """Jupyter's connection information: transport, address, ports and key."""
     lifeline: int
-    """In the kernel's process, the reading end of a pipe that ends when the process that drives it is gone."""
+    """In the kernel's process, the reading end of a pipe that ends when the process that drives it is gone, or -1."""
 
     def alive(self) -> bool:
         """Tell whether the process runs."""

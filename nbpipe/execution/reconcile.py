@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from nbpipe import clock, settings
@@ -9,6 +10,7 @@ from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Run, RunStatus, WorkerId
 from nbpipe.execution.liveness import Sightings
 from nbpipe.execution.processes import kill_all, kill_group, marked
+from nbpipe.execution.records import request_file
 from nbpipe.execution.workers import is_alive
 
 GONE = "the process that ran it is gone"
@@ -30,7 +32,7 @@ def reconcile(store: StateStore, root: Path) -> list[str]:
     ended = []
     for run in store.runs(statuses=_ACTIVE, limit=_MANY):
         if run.worker is not None and _gone(store, run.worker, root):
-            _kill_leftovers(store, run)
+            _remove_leftovers(store, run, root)
             if store.advance_run(run.id, "failure", at=clock.now(), error=GONE, expect=(run.status,)):
                 ended.append(run.id)
                 store.forget_worker(run.worker)
@@ -48,8 +50,10 @@ def _gone(store: StateStore, worker: WorkerId, root: Path) -> bool:
     return expired
 
 
-def _kill_leftovers(store: StateStore, run: Run) -> None:
+def _remove_leftovers(store: StateStore, run: Run, root: Path) -> None:
     for step in store.steps(run.id):
+        with contextlib.suppress(OSError):
+            request_file(root / step.output).unlink(missing_ok=True)
         if step.kernel is not None and is_alive(step.kernel):
             kill_group(step.kernel.pid)
     kill_all(marked({settings.RUN_ID: run.id}))

@@ -34,6 +34,11 @@ def record_path(run_id: str, index: int, notebook: str) -> str:
     return f"{RUNS}/{run_id}/{index}-{PurePosixPath(notebook).stem}.ipynb"
 
 
+def request_file(record: Path) -> Path:
+    """Return where the request of a step is while its kernel may read it: beside the record."""
+    return record.with_suffix(".request.json")
+
+
 def cleared(content: bytes, name: str) -> bytes:
     """Return a notebook without outputs, execution counts and widget state.
 

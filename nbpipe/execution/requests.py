@@ -78,7 +78,8 @@ def watch_code(pipe: int) -> str:
     The kernel's environment may lack nbpipe, so the watchdog's text is sent; nothing stays in the notebook's names.
     """
     source = Path(__file__).with_name("watchdog.py").read_text(encoding="utf-8")
-    code = f"{source}\nwatch({pipe})\n{_LONG_QUEUE}"
+    watch = f"watch({pipe})" if pipe >= 0 else ""
+    code = f"{source}\n{watch}\n{_LONG_QUEUE}"
     return f"exec(compile({code!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_watchdog'}})"
 
 

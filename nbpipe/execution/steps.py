@@ -16,7 +16,7 @@ from nbpipe.core.tasks import DEFAULT_KERNEL, RunProgress, StepOutcome, StepTask
 from nbpipe.errors import CanceledError, NbpipeError
 from nbpipe.execution.conductor import Conductor
 from nbpipe.execution.ledger import Ledger
-from nbpipe.execution.records import RecordWriter, redacted, secret_values, write_atomically
+from nbpipe.execution.records import RecordWriter, redacted, request_file, secret_values, write_atomically
 from nbpipe.execution.requests import kernel_for, needs_nbpipe
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _StepExecution:
         self._task, self._tools = task, tools
         self._secrets = secret_values([request.state, request.storage, *request.io.values()], settings.inherited())
         record = Path(request.root, task.output)
-        self._request_file = record.with_suffix(".request.json")
+        self._request_file = request_file(record)
         self._writer = RecordWriter(record, secrets=self._secrets, every=task.save_every)
         self._ledger = Ledger(task, tools.store, lambda text: redacted(text, self._secrets))
         self._conductor = Conductor(task, self._ledger, tools.stop.is_set, self._tell)

@@ -163,7 +163,7 @@ def test_assets_keep_what_was_stored_before_and_during_a_run_that_was_stopped(
     project: Path, number: signal.Signals
 ) -> None:
     path = write_notebook(project / "n.ipynb", ["%%asset a\n1", "%%asset b\na + 1", "%%asset c\nb + 1"])
-    assert materialized(project).status == "success"
+    assert materialized(project).error is None
     edit_cell(path, 1, "%%asset b\nfrom pathlib import Path\nPath('busy.txt').touch()\nimport time; time.sleep(600)\na")
     with opened(project) as store:
         run = asset_run(project, store)
@@ -187,3 +187,31 @@ def test_assets_keep_what_was_stored_before_and_during_a_run_that_was_stopped(
     assert outcomes(project, run) == {"a": "success", **stopped}
     edit_cell(path, 1, "%%asset b\na + 1")
     assert materialized(project, "b", "c").status == "success"
+
+
+@pytest.mark.parametrize("stage", ["claimed", "kernel started", "cell running"])
+def test_a_runner_killed_at_any_stage_leaves_a_run_that_ends_and_a_readable_record(project: Path, stage: str) -> None:
+    body = "from pathlib import Path\nPath('busy.txt').touch()\nwhile Path('busy.txt').exists(): pass\na = 1"
+    write_notebook(project / "n.ipynb", [f"%%asset a\n{body}"])
+    with opened(project) as store:
+        run = asset_run(project, store)
+        process = runner_process(project, run)
+        reached = {
+            "claimed": lambda: store.run(run.id).status != "queued",
+            "kernel started": lambda: store.steps(run.id)[0].kernel is not None,
+            "cell running": (project / "busy.txt").exists,
+        }
+        try:
+            eventually(reached[stage])
+        finally:
+            process.kill()
+            process.wait()
+        assert reconcile(store, project) == [run.id]
+        eventually(lambda: leftovers(run) == [], within=20)
+        found = store.run(run.id)
+        assert found is not None
+        assert (found.status, found.error) == ("failure", GONE)
+        assert [each.outcome in {"failed", "skipped"} for each in store.run_assets(run.id)] == [True]
+        output = project / store.steps(run.id)[0].output
+    assert len(record(project, run)["cells"]) == 1
+    assert [file.name for file in output.parent.iterdir() if file.suffix != ".tmp"] == [output.name]

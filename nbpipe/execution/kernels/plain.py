@@ -25,6 +25,7 @@ from nbpipe import settings
 from nbpipe.core.ports import KernelRequest
 from nbpipe.core.records import WorkerId
 from nbpipe.errors import RefusedError
+from nbpipe.execution.kernels.launching import TRANSPORT, interrupt, launch
 from nbpipe.execution.processes import descendants, kill_all, kill_group, marked
 from nbpipe.execution.workers import this_worker, worker_of
 
@@ -70,26 +71,14 @@ class PlainKernel:
         }
         self.language: str = str(spec.language).lower()
         file, self.connection = _write_connection(folder, request.kernel_name)
-        watched, self._lifeline = os.pipe()
-        self.lifeline = watched
-        environ = {**settings.inherited(), **spec.env, **request.environ, "JPY_PARENT_PID": str(os.getpid())}
+        command = [*_command(spec.argv, file, folder), *_arguments(spec.argv)]
+        environ = {**settings.inherited(), **spec.env, **request.environ}
         try:
-            with (folder / "kernel.log").open("wb") as log:
-                self._process = subprocess.Popen(
-                    [*_command(spec.argv, file, folder), *_arguments(spec.argv)],
-                    cwd=request.cwd,
-                    env=environ,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    pass_fds=(watched,),
-                )
+            self._process, self.lifeline, self._held = launch(
+                command, cwd=request.cwd, environ=environ, log=folder / "kernel.log"
+            )
         except OSError as error:
-            os.close(self._lifeline)
             raise RefusedError(f"kernel {request.kernel_name!r} can't be started in {request.cwd}: {error}") from error
-        finally:
-            os.close(watched)
         self.worker = _identity(self._process.pid)
         self._ended = False
 
@@ -100,8 +89,7 @@ class PlainKernel:
     def interrupt(self) -> None:
         """Raise KeyboardInterrupt in the cell that executes, and in programs that it started."""
         if self.alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGINT)
+            interrupt(self._process)
 
     def shutdown(self, grace: float) -> None:
         """Wait up to `grace` seconds for the kernel's own end, then kill it; then kill everything that it started."""
@@ -115,7 +103,8 @@ class PlainKernel:
         kill_all(started)
         if self._marks:
             kill_all(marked(self._marks))
-        os.close(self._lifeline)
+        if self._held >= 0:
+            os.close(self._held)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def obituary(self) -> str:
@@ -178,8 +167,8 @@ def _write_connection(folder: Path, kernel_name: str) -> tuple[str, Mapping[str,
 
     file, info = write_connection_file(
         str(folder / "connection.json"),
-        ip=str(folder / "k"),
-        transport="ipc",
+        ip=str(folder / "k") if TRANSPORT == "ipc" else "",
+        transport=TRANSPORT,
         key=secrets.token_hex(32).encode(),
         kernel_name=kernel_name,
     )
