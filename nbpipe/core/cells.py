@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class CellText(msgspec.Struct, frozen=True, kw_only=True):
+class CellText(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One code cell."""
 
     index: int
@@ -17,7 +17,7 @@ class CellText(msgspec.Struct, frozen=True, kw_only=True):
     """Text of the markdown cell just above, if there is one."""
 
 
-class NotebookText(msgspec.Struct, frozen=True, kw_only=True):
+class NotebookText(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The code cells of one notebook in document order."""
 
     path: str

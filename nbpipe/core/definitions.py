@@ -15,7 +15,7 @@ CellKind = Literal["asset", "parameters", "setup", "view", "skipped", "other", "
 """`other`: declares something that is not an asset, or is empty; `broken`: its source can't be analysed."""
 
 
-class AssetOptions(msgspec.Struct, frozen=True, kw_only=True):
+class AssetOptions(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The options of `%%asset`, as written."""
 
     deps: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class AssetOptions(msgspec.Struct, frozen=True, kw_only=True):
     backfill: str | None = None
 
 
-class CellRef(msgspec.Struct, frozen=True, order=True):
+class CellRef(msgspec.Struct, frozen=True, gc=False, order=True):
     """Where a cell is."""
 
     notebook: str
@@ -54,7 +54,7 @@ class CellRef(msgspec.Struct, frozen=True, order=True):
         return f"{self.notebook}, cell {self.index + 1}"
 
 
-class AssetSpec(msgspec.Struct, frozen=True, kw_only=True):
+class AssetSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One asset, with all names resolved."""
 
     key: str
@@ -81,7 +81,7 @@ class AssetSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Hash of `code`."""
 
 
-class CellDef(msgspec.Struct, frozen=True, kw_only=True):
+class CellDef(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One code cell, classified."""
 
     ref: CellRef
@@ -100,7 +100,7 @@ class CellDef(msgspec.Struct, frozen=True, kw_only=True):
     """For a view cell: indexes of the view cells above whose names it uses; they run when it does."""
 
 
-class ParameterDef(msgspec.Struct, frozen=True, kw_only=True):
+class ParameterDef(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A name bound by the `parameters` cell."""
 
     name: str
@@ -110,7 +110,7 @@ class ParameterDef(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 1
 
 
-class NotebookDef(msgspec.Struct, frozen=True, kw_only=True):
+class NotebookDef(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One notebook: the repository of definitions found in it."""
 
     path: str
@@ -128,7 +128,7 @@ class NotebookDef(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(key for cell in self.cells for key in cell.assets)
 
 
-class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
+class Diagnostic(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One thing that `validate` reports."""
 
     severity: Literal["error", "warning"]

@@ -31,7 +31,7 @@ def fingerprint(node: ast.AST) -> str:
     parts: list[str] = []
     emit = parts.append
     stack: list[Any] = [node]
-    pop, push = stack.pop, stack.append
+    pop, writers = stack.pop, _WRITERS
     while stack:
         item = pop()
         kind = item.__class__
@@ -41,14 +41,8 @@ def fingerprint(node: ast.AST) -> str:
             emit(f"(Name {len(item.id)}:{item.id})")
         elif kind is ast.Constant:
             emit(f"(Constant {_atom(item.value)})")
-        elif kind is ast.Attribute:  # written as `_expand` would, but faster, like `Name` and `Constant`
-            push(")")
-            push(item.value)
-            emit(f"(Attribute attr={len(item.attr)}:{item.attr} value=")
-        elif kind is ast.JoinedStr:
-            push(")")
-            stack.extend(_merged(item.values)[::-1])
-            emit("(JoinedStr")
+        elif kind in writers:
+            writers[kind](item, emit, stack)
         elif isinstance(item, ast.AST):
             _expand(item, emit, stack)
         else:
@@ -117,6 +111,72 @@ def _expand(node: ast.AST, emit: Any, stack: list[Any]) -> None:
     stack.extend(todo)
 
 
+def _attribute(node: Any, emit: Any, stack: list[Any]) -> None:
+    stack += (")", node.value)
+    emit(f"(Attribute attr={len(node.attr)}:{node.attr} value=")
+
+
+def _call(node: Any, emit: Any, stack: list[Any]) -> None:
+    stack.append(")")
+    if node.keywords:
+        stack.append("]")
+        stack += node.keywords[::-1]
+        stack.append(" keywords=[")
+    stack.append(node.func)
+    if node.args:
+        stack += (" func=", "]")
+        stack += node.args[::-1]
+        emit("(Call args=[")
+    else:
+        emit("(Call func=")
+
+
+def _keyword(node: Any, emit: Any, stack: list[Any]) -> None:
+    stack += (")", node.value)
+    emit("(keyword value=" if node.arg is None else f"(keyword arg={len(node.arg)}:{node.arg} value=")
+
+
+def _assign(node: Any, emit: Any, stack: list[Any]) -> None:
+    stack += (")", node.value, "] value=")
+    stack += node.targets[::-1]
+    emit("(Assign targets=[")
+
+
+def _subscript(node: Any, emit: Any, stack: list[Any]) -> None:
+    stack += (")", node.value, " value=", node.slice)
+    emit("(Subscript slice=")
+
+
+def _expression(node: Any, emit: Any, stack: list[Any]) -> None:
+    stack += (")", node.value)
+    emit("(Expr value=")
+
+
+def _binary(node: Any, emit: Any, stack: list[Any]) -> None:
+    stack += (")", node.right, f" op=({node.op.__class__.__name__}) right=", node.left)
+    emit("(BinOp left=")
+
+
+def _joined(node: Any, emit: Any, stack: list[Any]) -> None:
+    """Write an f-string."""
+    stack.append(")")
+    stack += _merged(node.values)[::-1]
+    emit("(JoinedStr")
+
+
+#: What is frequent is written here as `_expand` would write it, but faster; f-strings are written only here.
+_WRITERS = {
+    ast.Attribute: _attribute,
+    ast.Call: _call,
+    ast.keyword: _keyword,
+    ast.Assign: _assign,
+    ast.Subscript: _subscript,
+    ast.Expr: _expression,
+    ast.BinOp: _binary,
+    ast.JoinedStr: _joined,
+}
+
+
 def _plan(kind: type[ast.AST]) -> tuple[str, tuple[tuple[str, str, str], ...]]:
     """Return how a kind of node is written; by sorted names, since Pythons order their fields differently."""
     names = sorted(set(kind._fields) - _IGNORED)
@@ -148,7 +208,7 @@ def _atom(value: object) -> str:
     Types are told apart (1, 1.0 and True are equal, but not the same code). `repr` is used only where all
     Pythons agree: its output for text depends on their Unicode tables, and long integers have a limit.
     """
-    if isinstance(value, str):
+    if value.__class__ is str:
         return f"{len(value)}:{value}"
     if value is None or value is True or value is False or value is Ellipsis:
         return repr(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from itertools import pairwise
+from operator import attrgetter
 
 import msgspec
 
@@ -24,6 +25,7 @@ from nbpipe.core.sources import (
 )
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_by_place = attrgetter("line", "name")
 
 
 def analyze(source: str, *, transform: Transform | None = None) -> CodeFacts:
@@ -165,18 +167,16 @@ def _statement(node: ast.stmt, walker: PathWalker, lines: list[str]) -> Statemen
 
 
 def _one_a_name(reads: list[Read]) -> tuple[Read, ...]:
-    """Return one read per name: at its first line, and as strong as the strongest."""
-    if len(reads) > 1:
-        first: dict[str, Read] = {}
-        for read in sorted(reads, key=lambda each: each.line):
-            known = first.get(read.name)
-            if known is None:
-                first[read.name] = read
-            elif known.deferred > read.deferred or known.certain < read.certain:
-                deferred, certain = known.deferred and read.deferred, known.certain or read.certain
-                first[read.name] = Read(read.name, known.line, deferred=deferred, certain=certain)
-        reads = list(first.values())
-    return tuple(sorted(reads, key=lambda each: (each.line, each.name)))
+    """Return one read per name: at its first line, and as strong as the strongest; sorted by (line, name)."""
+    if len(reads) < 2:
+        return tuple(reads)
+    first: dict[str, Read] = {}
+    for read in sorted(reads, key=_by_place):
+        known = first.setdefault(read.name, read)
+        if known is not read and (known.deferred > read.deferred or known.certain < read.certain):
+            deferred, certain = known.deferred and read.deferred, known.certain or read.certain
+            first[read.name] = Read(read.name, known.line, deferred=deferred, certain=certain)
+    return tuple(first.values())
 
 
 def _kind(node: ast.stmt) -> str:

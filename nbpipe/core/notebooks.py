@@ -36,7 +36,7 @@ SKIP_TAGS = frozenset({"skip-execution", "nbpipe:skip"})
 _MISPLACED = re.compile(r"^%%asset\b", re.MULTILINE)
 
 
-class CellProblem(msgspec.Struct, frozen=True, kw_only=True):
+class CellProblem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Something wrong with one cell, whatever the others are."""
 
     code: str
@@ -47,7 +47,7 @@ class CellProblem(msgspec.Struct, frozen=True, kw_only=True):
     """The cell can't be used because of it."""
 
 
-class CellFacts(msgspec.Struct, frozen=True, kw_only=True):
+class CellFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What one code cell says."""
 
     index: int
@@ -82,7 +82,7 @@ class CellFacts(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(self.source.split("\n")[self.body_line - 1 :])
 
 
-class NotebookFacts(msgspec.Struct, frozen=True, kw_only=True):
+class NotebookFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What the code cells of one notebook say."""
 
     path: str

@@ -31,7 +31,7 @@ class Computed(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
-class CellPlan(msgspec.Struct, frozen=True, kw_only=True):
+class CellPlan(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What happens to one code cell of a step's notebook."""
 
     index: int
