@@ -112,6 +112,6 @@ def _status_of(error: NbpipeError) -> int:
 
 
 def _say(message: str) -> None:
-    from nbpipe.cli.text import shown
+    from nbpipe.pages.text import shown
 
     click.echo(f"nbpipe: {shown(message, lines=True)}", err=True)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import click
 
-from nbpipe.cli.text import shown
 from nbpipe.core.plans import RunPlan
 from nbpipe.core.ports import ProgressListener
 from nbpipe.core.tasks import RunProgress
+from nbpipe.pages.text import shown
 
 _MARKS = {"success": "✓", "unchanged": "=", "failed": "✗", "canceled": "-", "skipped": "-"}
 
@@ -47,9 +47,8 @@ class _Lines:
     def __call__(self, event: RunProgress) -> None:
         if event.kind != "cell_ended" or not event.assets:
             return
-        error = f": {shown(event.error.partition(chr(10))[0])}" if event.error else ""
         with self._lock:
-            click.echo(f"{shown(' '.join(event.assets))}: {event.status}{error}", err=True)
+            click.echo(f"{shown(' '.join(event.assets))}: {event.status}{_error(event)}", err=True)
 
 
 @contextlib.contextmanager
@@ -66,23 +65,27 @@ def _animated(plan: RunPlan) -> Iterator[ProgressListener]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    total = sum(len(step.assets) for step in plan.steps) or len(plan.steps)
-    lock = threading.Lock()
+    asset_count = sum(len(step.assets) for step in plan.steps)
     active: list[str] = []
+    lock = threading.Lock()
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("starting", total=total)
+        task = progress.add_task("starting", total=asset_count or len(plan.steps))
 
         def listener(event: RunProgress) -> None:
-            name = shown(" ".join(event.assets) or event.notebook)
+            name = shown(" ".join(event.assets))
             with lock:
-                if event.kind == "cell_started" and event.assets:
+                if event.kind == "cell_started" and name:
                     active.append(name)
-                elif event.kind == "cell_ended" and event.assets:
-                    if name in active:
-                        active.remove(name)
-                    error = f"  {shown(event.error.partition(chr(10))[0])}" if event.error else ""
-                    progress.console.print(Text(f"{_MARKS.get(event.status, '·')} {name}{error}"))
+                elif event.kind == "cell_ended" and name:
+                    active[:] = [each for each in active if each != name]
+                    progress.console.print(Text(f"{_MARKS.get(event.status, '·')} {name}{_error(event)}"))
                     progress.advance(task, len(event.assets))
+                elif event.kind == "step_ended" and not asset_count:
+                    progress.advance(task)
                 progress.update(task, description=" ".join(active)[:60] or "working")
 
         yield listener
+
+
+def _error(event: RunProgress) -> str:
+    return f": {shown(event.error.partition(chr(10))[0])}" if event.error else ""

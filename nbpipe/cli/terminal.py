@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
-from nbpipe.cli.faces import exit_status, page_of
-from nbpipe.cli.text import shown
+from nbpipe.cli.exits import exit_status
 from nbpipe.commands.invoke import command
 from nbpipe.commands.place import Place
 from nbpipe.commands.surface import Surface, set_surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import UsageError
+from nbpipe.pages.catalogue import page_of
+from nbpipe.pages.text import shown
 
 #: These look at a folder that may be no project, or one that can't be opened.
 _WITHOUT_WORKSPACE = frozenset({"init", "doctor"})
@@ -87,7 +88,7 @@ def _answer(context: click.Context, path: str, data: Any) -> int:
 
         click.echo(encoded(data))
     else:
-        from nbpipe.cli.page import write
+        from nbpipe.cli.writing import write
 
         write(page_of(path, data))
     return exit_status(path, data)

@@ -15,6 +15,7 @@ from nbpipe.commands.arguments import parameter_option, partition_options, selec
 from nbpipe.commands.run_results import NOTHING_DONE, RunResult, result_of
 from nbpipe.commands.surface import current_surface
 from nbpipe.commands.workspace import Workspace
+from nbpipe.core.parameter_checks import parameters_for
 from nbpipe.core.parameters import canonical
 from nbpipe.core.planning import plan_run
 from nbpipe.core.plans import Mode, RunPlan
@@ -69,6 +70,7 @@ def prepare(
         mode = "stale"
         keys = _to_execute(workspace, keys, workspace.assess(_as_source(parameters), states=states))
     if not keys:
+        _check_parameters(workspace, workspace.select(selection), parameters)
         return RunPlan(env=workspace.env, selection=selection, mode=mode)
     return plan_run(
         workspace.definitions,
@@ -154,6 +156,14 @@ def _to_execute(workspace: Workspace, keys: Iterable[str], found: Mapping[str, A
         if found[key].out_of_date or below:
             chosen.add(key)
     return workspace.graph.arrange(chosen)
+
+
+def _check_parameters(workspace: Workspace, keys: Iterable[str], parameters: Mapping[str, Any]) -> None:
+    """Refuse wrong parameters also where nothing has to be done."""
+    definitions = workspace.definitions
+    paths = sorted({definitions.assets[key].cell.notebook for key in keys})
+    if parameters and paths:
+        parameters_for([definitions.notebooks[path] for path in paths], parameters)
 
 
 def _as_source(parameters: Mapping[str, Any]) -> dict[str, str] | None:

@@ -62,11 +62,13 @@ def explain(workspace: Workspace, asset: str) -> Explanation:
     workspace.settle()
     states = workspace.states()
     found = workspace.assess(states=states)
-    keys = [asset]
+    keys = {asset: None}  # a set in order
     above: dict[str, tuple[str, ...]] = {}
-    for key in keys:  # grows while it is walked
+    pending = [asset]
+    for key in pending:  # grows while it is walked
         above[key] = tuple(up for up in workspace.graph.upstream(key) if found[up].stale)
-        keys.extend(up for up in above[key] if up not in above and up not in keys)
+        pending.extend(up for up in above[key] if up not in keys)
+        keys.update(dict.fromkeys(above[key]))
     changes = _Changes(workspace, keys, states)
     return Explanation(asset=asset, nodes=tuple(_node(found[key], above[key], changes.of(key)) for key in keys))
 

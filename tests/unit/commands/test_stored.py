@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from nbpipe.commands.invoke import invoke
+from nbpipe.commands.surface import Surface
 from nbpipe.commands.workspace import Workspace
-from tests.notebooks import edit_cell, replace_in_cell
+from tests.notebooks import edit_cell, replace_in_cell, write_notebook
 from tests.stored import store_values
 
 STATUS_KEYS = [
@@ -79,6 +81,13 @@ def test_why_shows_the_tree_and_what_changed_in_the_code(stored, terminal):
 def test_why_of_something_fresh_says_so(stored, terminal):
     (node,) = terminal.json("why", "total")["nodes"]
     assert (node["status"], node["reasons"], node["upstream"]) == ("fresh", [], [])
+
+
+def test_a_long_chain_is_explained(project, terminal):
+    cells = ["%%asset a0\na0 = 0", *(f"%%asset a{n}\na{n} = a{n - 1}" for n in range(1, 1500))]
+    write_notebook(project / "chain.ipynb", cells)
+    assert len(terminal.json("why", "a1499")["nodes"]) == 1500
+    assert terminal("why", "a1499").out.count("never materialized") == 1500
 
 
 # --- show, load ---
@@ -162,6 +171,15 @@ def test_a_wipe_that_nobody_can_confirm_is_refused(stored, terminal):
     assert answer.status == 2
     assert "--yes" in answer.err
     assert terminal.json("status", "total")[0]["status"] == "fresh"
+
+
+@pytest.mark.parametrize(("answer", "values"), [(True, 1), (False, 0)])
+def test_a_wipe_asks_a_person_first(stored, answer, values):
+    questions = []
+    surface = Surface(confirm=lambda question: bool(questions.append(question)) or answer)
+    with Workspace.open(stored) as workspace:
+        assert invoke("wipe", ["total"], workspace, surface=surface).values == values
+    assert questions == ["Delete all stored values of total in environment 'default'?"]
 
 
 def test_gc_removes_what_retention_does_not_keep(stored, terminal):

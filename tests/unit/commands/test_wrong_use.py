@@ -39,6 +39,7 @@ from tests.stored import store_values
         pytest.param(["materialize"], "write '*' for all", id="nothing selected"),
         pytest.param(["materialize", "*", "--param", "n"], "write NAME=VALUE", id="parameter without value"),
         pytest.param(["materialize", "*", "--param", "limt=3"], "did you mean 'limit'?", id="parameter"),
+        pytest.param(["materialize", "*", "--stale", "--param", "limt=3"], "did you mean 'limit'?", id="no use"),
         pytest.param(["materialize", "*", "--param", "limit=many"], "is a whole number", id="type of parameter"),
         pytest.param(["materialize", "*", "--partition", "x"], "--partition is not available", id="partition"),
         pytest.param(["materialize", "*", "--partitions", "a..b"], "--partitions is not available", id="partitions"),

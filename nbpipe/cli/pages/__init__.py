@@ -1,1 +1,0 @@
-"""Pages: what each command's data looks like to a person."""
