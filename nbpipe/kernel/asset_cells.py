@@ -6,40 +6,37 @@ cell is out of date, what is said) is decided by the callers, `session` and `ste
 
 from __future__ import annotations
 
-import logging
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbpipe import clock
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.names import analyze
-from nbpipe.core.parameters import canonical, canonical_source
+from nbpipe.core.parameters import canonical_source
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Materialization, NewMaterialization, StoredValue
-from nbpipe.errors import DefinitionError, MissingValueError
+from nbpipe.errors import DefinitionError, MissingValueError, NbpipeError
 from nbpipe.io.registry import IoRegistry
 from nbpipe.io.targets import StoreTarget
 from nbpipe.kernel.bodies import Body
-from nbpipe.kernel.captures import Displays, captured_displays, replay
-from nbpipe.kernel.measures import peak_memory, reset_peak_memory, time_limit
-from nbpipe.kernel.namespaces import NotebookNamespace
+from nbpipe.kernel.captures import Displays, captured_displays, replay, show_figures
+from nbpipe.kernel.context import Context
+from nbpipe.kernel.measures import peak_memory, reset_peak_memory
+from nbpipe.kernel.namespaces import NotebookNamespace, body_module
+from nbpipe.kernel.parameter_values import ParameterValues
+from nbpipe.kernel.project_files import ProjectFiles
+from nbpipe.kernel.retries import retrying
+from nbpipe.kernel.sayings import warn
 from nbpipe.kernel.shells import transformer
+from nbpipe.kernel.time_limits import async_time_limit, time_limit
 from nbpipe.kernel.tracebacks import own_errors, start_at
 from nbpipe.kernel.values import Values
-
-
-class ProjectFiles(NamedTuple):
-    """The files of the project, as they are now."""
-
-    hash: Callable[[str], str]
-    """Gives the content hash of a path relative to the root, or of a `glob:` pattern; empty if it is missing."""
-    find: Callable[[str, str], str | None]
-    """`(notebook, text)` -> path of the file that the text names, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,27 +65,6 @@ class AssetCell:
         return " ".join(spec.key for spec in self.specs)
 
 
-class Context:
-    """What a body sees as `context`.
-
-    Attributes:
-        asset: the name of the asset; of several, the names joined by spaces.
-        run_id: the run that executes the cell, or None in a person's kernel.
-        log: a logger; what it writes appears in the cell's output.
-    """
-
-    def __init__(self, asset: str, run_id: str | None) -> None:
-        """Make the context of one execution."""
-        self.asset = asset
-        self.run_id = run_id
-        self.log = logging.getLogger(f"nbpipe.asset.{asset}")
-        self.metadata: dict[str, Any] = {}
-
-    def add_output_metadata(self, metadata: Mapping[str, Any]) -> None:
-        """Record facts with the materialization, for example `{"accuracy": 0.93}`."""
-        self.metadata.update({str(key): _plain_metadata(value) for key, value in metadata.items()})
-
-
 @dataclass(kw_only=True)
 class _Execution:
     """One execution of a body, between its inputs and its commit."""
@@ -96,14 +72,18 @@ class _Execution:
     cell: AssetCell
     body: Body
     context: Context
-    namespace: dict[str, Any]
-    before: dict[str, Any]
+    names: Mapping[str, Any]
+    """Names of the notebook that the body sees."""
     inputs: Mapping[str, Materialization]
+    values: Mapping[str, Any] | None
+    """Values of the inputs, until the first attempt takes them."""
     files: Mapping[str, str]
     parameters: Mapping[str, str]
     started: float
+    before: dict[str, Any] = field(default_factory=dict)
+    """The body's namespace as the latest attempt began."""
+    namespace: Mapping[str, Any] = field(default_factory=dict)
     displays: Displays = field(default_factory=Displays)
-    created: Mapping[str, str] = field(default_factory=dict)
 
 
 class AssetCells:
@@ -117,6 +97,7 @@ class AssetCells:
         *,
         env: str,
         files: ProjectFiles,
+        parameters: ParameterValues,
         run_id: str | None = None,
     ) -> None:
         """Work on the variables of `shell`."""
@@ -128,17 +109,7 @@ class AssetCells:
         self.run_id = run_id
         self._io = io
         self.files = files
-
-    def effective_parameters(self, names: Collection[str], defaults: Mapping[str, str]) -> dict[str, str]:
-        """Return the value of each parameter as source text: what the notebook holds, else its default."""
-        result = {}
-        for name in names:
-            text = canonical(self.names.get(name)) if name in self.names else None
-            default = canonical_source(defaults.get(name, ""))
-            # A default that is no literal (`date.today()`) can't be compared by value: its source stands for it.
-            literal = _is_literal(default)
-            result[name] = default if text is None or (default and not literal and name in defaults) else text
-        return result
+        self._parameters = parameters
 
     def file_hashes(self, specs: Collection[AssetSpec]) -> dict[str, str]:
         """Return the content hash of each file input."""
@@ -165,19 +136,14 @@ class AssetCells:
 
         def attempt() -> Any:
             __tracebackhide__ = True
-            execution.namespace = dict(execution.before)
+            module = self._begin(execution)
             with time_limit(cell.specs[0].options.timeout, cell.name):
-                return execution.body.run(execution.namespace)
+                return execution.body.run(module)
 
-        try:
-            with captured_displays(self.shell) as execution.displays:
-                value = _retrying(cell.specs[0], attempt)()
-                self._show(execution, value)
-            with own_errors():
-                return self._finish(execution, value)
-        except Exception as error:
-            self._fail(execution, error)
-            raise
+        with self._watched(execution):
+            value = retrying(cell.specs[0], attempt)()
+            self._show(execution, value)
+        return self._finished(execution, value)
 
     async def execute_async(self, cell: AssetCell) -> tuple[Materialization, ...]:
         """Do what `execute` does for a body with top-level `await`."""
@@ -187,53 +153,85 @@ class AssetCells:
 
         async def attempt() -> Any:
             __tracebackhide__ = True
-            execution.namespace = dict(execution.before)
-            with time_limit(cell.specs[0].options.timeout, cell.name):
-                return await execution.body.run_async(execution.namespace)
+            module = self._begin(execution)
+            async with async_time_limit(cell.specs[0].options.timeout, cell.name, execution.body.filename):
+                return await execution.body.run_async(module)
 
+        with self._watched(execution):
+            value = await retrying(cell.specs[0], attempt)()
+            self._show(execution, value)
+        return self._finished(execution, value)
+
+    def _prepare(self, cell: AssetCell) -> _Execution:
+        spec = cell.specs[0]
+        body = Body(self.shell, cell.body, first_line=cell.first_line, cell=cell.source)
+        self._refuse_unbound(cell)
+        inputs, values = {}, {}
+        for key in spec.inputs:
+            inputs[key], values[key] = self.values.load_current(key, reader=cell.name)
+        parameters = sorted({name for each in cell.specs for name in each.parameters})
+        reset_peak_memory()
+        return _Execution(
+            cell=cell,
+            body=body,
+            context=Context(cell.name, self.run_id),
+            names=self.names.body_names(cell.visible, cell.protected),
+            inputs=inputs,
+            values=values,
+            files=self.file_hashes(cell.specs),
+            parameters=self._parameters.effective(parameters, cell.defaults),
+            started=clock.monotonic(),
+        )
+
+    def _begin(self, execution: _Execution) -> types.ModuleType:
+        """Return the namespace of a new attempt: what an earlier one did to its inputs is not seen."""
+        values, execution.values = execution.values, None
+        if values is None:
+            values = {key: self.values.load(found) for key, found in execution.inputs.items()}
+        injected = {"context": execution.context, "partition": None}
+        module = body_module({**execution.names, **values, **injected})
+        execution.namespace = vars(module)
+        execution.before = dict(execution.namespace)
+        return module
+
+    @contextmanager
+    def _watched(self, execution: _Execution) -> Iterator[None]:
+        """Capture what the body displays; record a failure, but not that a person interrupted it."""
+        __tracebackhide__ = True
         try:
             with captured_displays(self.shell) as execution.displays:
-                value = await _retrying(cell.specs[0], attempt)()
-                self._show(execution, value)
+                yield
+        except (Exception, SystemExit) as error:
+            self._fail(execution, error)
+            raise
+        except BaseException as error:
+            start_at(self.shell, error, execution.body.filename)
+            raise
+
+    def _finished(self, execution: _Execution, value: Any) -> tuple[Materialization, ...]:
+        __tracebackhide__ = True
+        try:
             with own_errors():
                 return self._finish(execution, value)
         except Exception as error:
             self._fail(execution, error)
             raise
 
-    def _prepare(self, cell: AssetCell) -> _Execution:
-        spec = cell.specs[0]
-        body = Body(self.shell, cell.body, first_line=cell.first_line, cell=cell.source)
-        inputs, values = {}, {}
-        for key in spec.inputs:
-            inputs[key], values[key] = self.values.load_current(key)
-        context = Context(cell.name, self.run_id)
-        self._refuse_unbound(cell)
-        namespace = self.names.body_namespace(cell.visible, {**values, "context": context, "partition": None})
-        parameters = sorted({name for each in cell.specs for name in each.parameters})
-        reset_peak_memory()
-        return _Execution(
-            cell=cell,
-            body=body,
-            context=context,
-            namespace={},
-            before=namespace,
-            inputs=inputs,
-            files=self.file_hashes(cell.specs),
-            parameters=self.effective_parameters(parameters, cell.defaults),
-            started=clock.monotonic(),
-        )
+    def _files_after(self, execution: _Execution) -> dict[str, str]:
+        """Return the hashes of the files that the body names, as they are now that it ran.
 
-    def _created_files(self, execution: _Execution) -> dict[str, str]:
-        """Return the hash of each file that the body names and that is there only since it ran.
-
-        Without this a file that the body writes would count as a new input the next time.
+        A file that was written meanwhile is taken for one that the body wrote: with its hash from before, the asset
+        would be out of date at once, and a new file would count as a new input.
         """
         notebook = execution.cell.specs[0].cell.notebook
         facts = analyze(execution.cell.body, transform=transformer(self.shell))
         literals = {text for statement in facts.statements for text in statement.strings}
         found = {path for text in literals if (path := self.files.find(notebook, text)) is not None}
-        return {path: self.files.hash(path) for path in sorted(found - execution.files.keys())}
+        after = {path: self.files.hash(path) for path in sorted(found | execution.files.keys())}
+        for path, before in execution.files.items():
+            if before and after[path] != before:
+                warn(f"{path} changed while {execution.cell.name} ran: taken for a file that the cell writes")
+        return after
 
     def _refuse_unbound(self, cell: AssetCell) -> None:
         missing = sorted(name for name in cell.specs[0].setup_names if name not in self.names)
@@ -244,6 +242,7 @@ class AssetCells:
             )
 
     def _show(self, execution: _Execution, value: Any) -> None:
+        show_figures()
         if execution.body.ends_in_expression and not execution.body.quiet:
             self.shell.displayhook(value)
 
@@ -251,12 +250,15 @@ class AssetCells:
         cell = execution.cell
         results = _results(cell, execution, value)
         duration = clock.monotonic() - execution.started
-        execution.created = self._created_files(execution)
+        files = self._files_after(execution)
         peak = peak_memory()
         stored = {key: self._store(key, result, cell) for key, result in results.items()}
         now = clock.now()
         committed = self.store.commit(
-            [self._new(spec, stored[spec.key], execution, now, duration, peak) for spec in cell.specs]
+            [
+                self._new(spec, stored[spec.key], execution, files=files, at=now, duration=duration, peak_memory=peak)
+                for spec in cell.specs
+            ]
         )
         for materialization, result in zip(committed, results.values(), strict=True):
             self.values.remember(materialization, result)
@@ -274,9 +276,11 @@ class AssetCells:
         spec: AssetSpec,
         stored: StoredValue,
         execution: _Execution,
-        now: datetime,
+        *,
+        files: Mapping[str, str],
+        at: datetime,
         duration: float,
-        peak: int | None,
+        peak_memory: int | None,
     ) -> NewMaterialization:
         needed = dict(spec.code).values()
         sources = execution.cell.sources
@@ -289,7 +293,7 @@ class AssetCells:
             sources={digest: sources[digest] for digest in needed if digest in sources},
             inputs={key: found.stored.data_version for key, found in execution.inputs.items()},
             input_versions={key: found.version for key, found in execution.inputs.items()},
-            files={**{path: execution.files[path] for path in spec.files}, **execution.created},
+            files=files,
             parameters={name: execution.parameters[name] for name in spec.parameters},
             parameter_defaults={
                 name: canonical_source(execution.cell.defaults.get(name, "")) for name in spec.parameters
@@ -297,18 +301,32 @@ class AssetCells:
             notebook=spec.cell.notebook,
             cell_id=spec.cell.cell_id,
             run_id=self.run_id,
-            created_at=now,
+            created_at=at,
             duration=duration,
-            peak_memory=peak,
+            peak_memory=peak_memory,
             metadata={**dict(spec.options.metadata), **execution.context.metadata},
             displays=execution.displays.bundles,
         )
 
-    def _fail(self, execution: _Execution, error: Exception) -> None:
-        start_at(self.shell, error, execution.body.filename)
+    def _fail(self, execution: _Execution, error: BaseException) -> None:
+        start_at(self.shell, error, execution.body.filename, hint=self._hint(execution, error))
         keys = [spec.key for spec in execution.cell.specs]
         message = f"{type(error).__name__}: {error}"
-        self.store.record_failure(self.env, keys, message, at=clock.now(), run_id=self.run_id)
+        try:
+            self.store.record_failure(self.env, keys, message, at=clock.now(), run_id=self.run_id)
+        except NbpipeError as second:  # the body's own error is what matters
+            warn(f"the failure of {execution.cell.name} could not be recorded: {second}")
+
+    def _hint(self, execution: _Execution, error: BaseException) -> str:
+        """Explain a name that the notebook has and the body does not see."""
+        name = error.name if isinstance(error, NameError) else None
+        owner = self.names.published_by(name) if name is not None and name not in execution.namespace else None
+        if owner is None:
+            return ""
+        return (
+            f"nbpipe: {name!r} is a temporary of asset {owner}, invisible to other assets: "
+            f"declare it as an asset too (%%asset {owner} {name})"
+        )
 
 
 def _results(cell: AssetCell, execution: _Execution, value: Any) -> dict[str, Any]:
@@ -326,53 +344,3 @@ def _results(cell: AssetCell, execution: _Execution, value: Any) -> dict[str, An
                 + (", or end the cell with the value as its last expression" if len(cell.specs) == 1 else "")
             )
     return results
-
-
-def _retrying(spec: AssetSpec, run: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap one attempt at a body by the retry policy of its asset."""
-    options = spec.options
-    if not options.retries:
-        return run
-    import tenacity
-
-    waits: dict[str, tenacity.wait.wait_base] = {
-        "constant": tenacity.wait_fixed(options.retry_delay),
-        "linear": tenacity.wait_incrementing(start=options.retry_delay, increment=options.retry_delay),
-        "exponential": tenacity.wait_exponential(multiplier=options.retry_delay),
-    }
-
-    def tell(state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        print(f"{spec.key}: attempt {state.attempt_number} failed ({type(error).__name__}: {error}); trying again")  # noqa: T201 - the cell's output is where a person looks
-
-    return tenacity.retry(
-        stop=tenacity.stop_after_attempt(options.retries + 1),
-        wait=waits[options.backoff],
-        retry=tenacity.retry_if_exception_type(Exception),
-        before_sleep=tell,
-        reraise=True,
-    )(run)
-
-
-def _is_literal(source: str) -> bool:
-    import ast
-
-    try:
-        ast.literal_eval(source)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return False
-    return True
-
-
-def _plain_metadata(value: Any) -> Any:
-    """Return a JSON-able form of a metadata value: numbers of array libraries become plain, the rest text."""
-    if isinstance(value, str | bool | int | float | types.NoneType):
-        return value
-    item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "ndim", 0) == 0:
-        return _plain_metadata(item())
-    if isinstance(value, list | tuple):
-        return [_plain_metadata(each) for each in value]
-    if isinstance(value, Mapping):
-        return {str(key): _plain_metadata(each) for key, each in value.items()}
-    return str(value)

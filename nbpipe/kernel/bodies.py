@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from nbpipe.core.sources import parse
 from nbpipe.kernel.shells import ends_in_semicolon, transform_tree, transformer
 
 
@@ -28,7 +30,7 @@ class Body:
             SyntaxError: with the line number of the cell.
         """
         self._shell = shell
-        code, self.transformed = _transformed(shell, source, first_line)
+        code = _transformed(shell, source, first_line)
         self.filename = shell.compile.cache(code, shell.displayhook.prompt_count, raw_code=cell)
         parsed = cast("ast.Module", shell.compile.ast_parse(code, filename=self.filename))
         tree = transform_tree(shell, parsed)
@@ -44,61 +46,58 @@ class Body:
         """Tell whether the body has a last expression, whose value a notebook would show."""
         return self._last is not None
 
-    def run(self, namespace: dict[str, Any]) -> Any:
-        """Execute the body and return the value of its last expression, or None."""
+    def run(self, module: types.ModuleType) -> Any:
+        """Execute the body in a module and return the value of its last expression, or None."""
         __tracebackhide__ = True
-        with self._as_user_namespace(namespace):
+        namespace = vars(module)
+        with self._as_main(module):
             exec(self._compiled(self._tree, "exec"), namespace)  # noqa: S102 - executing cells is what we are for
             if self._last is None:
                 return None
             return eval(self._compiled(self._last, "eval"), namespace)  # noqa: S307 - the cell's own last line
 
-    async def run_async(self, namespace: dict[str, Any]) -> Any:
+    async def run_async(self, module: types.ModuleType) -> Any:
         """Execute a body with top-level `await` on the running loop."""
         __tracebackhide__ = True
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        result = eval(self._compiled(self._tree, "exec", flags), namespace)  # noqa: S307 - see `run`
-        if inspect.iscoroutine(result):
-            await result
-        if self._last is None:
-            return None
-        value = eval(self._compiled(self._last, "eval", flags), namespace)  # noqa: S307 - see `run`
-        return await value if inspect.iscoroutine(value) and _awaits(self._last) else value
+        namespace = vars(module)
+        with self._as_main(module):
+            code = self._compiled(self._tree, "exec", flags)
+            result = eval(code, namespace)  # noqa: S307 - see `run`
+            if code.co_flags & inspect.CO_COROUTINE:
+                await result
+            if self._last is None:
+                return None
+            code = self._compiled(self._last, "eval", flags)
+            value = eval(code, namespace)  # noqa: S307 - see `run`
+            return await value if code.co_flags & inspect.CO_COROUTINE else value
 
     def _compiled(self, tree: ast.Module | ast.Expression, mode: str, flags: int = 0) -> types.CodeType:
         code: types.CodeType = compile(tree, self.filename, mode, self._shell.compile.flags | flags, dont_inherit=True)
         return code
 
     @contextmanager
-    def _as_user_namespace(self, namespace: dict[str, Any]) -> Iterator[None]:
-        """Let magics inside the body (`%time x = 1`, `!cmd {x}`) work on the body's names."""
-        if not self.transformed:
-            yield
-            return
+    def _as_main(self, module: types.ModuleType) -> Iterator[None]:
+        """Let the body's module be `__main__`: for pickles and processes, and magics (`%time x = 1`, `!cmd {x}`)."""
         shell = self._shell
-        module, names = shell.user_module, shell.user_ns
-        body_module = types.ModuleType("__main__")
-        body_module.__dict__.update(namespace)
-        shell.user_module, shell.user_ns = body_module, namespace
+        before, names, main = shell.user_module, shell.user_ns, sys.modules.get("__main__")
+        shell.user_module, shell.user_ns = module, vars(module)
+        sys.modules["__main__"] = module
         try:
             yield
         finally:
-            shell.user_module, shell.user_ns = module, names
+            shell.user_module, shell.user_ns = before, names
+            if main is not None:
+                sys.modules["__main__"] = main
 
 
-def _transformed(shell: InteractiveShell, source: str, first_line: int) -> tuple[str, bool]:
-    """Return Python code whose line numbers are those of the cell, and whether IPython had to translate it."""
+def _transformed(shell: InteractiveShell, source: str, first_line: int) -> str:
+    """Return Python code whose line numbers are those of the cell."""
     blank = len(source) - len(source.lstrip("\n"))
     text = source[blank:] + ("" if source.endswith("\n") else "\n")
     padding = "\n" * (first_line - 1 + blank)
     try:
         ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
-        translated = transformer(shell)(text)
-        return padding + translated, translated != text
-    return padding + text, False
-
-
-def _awaits(expression: ast.Expression) -> bool:
-    """Tell whether the expression itself awaits: only then compiling it makes a coroutine."""
-    return any(isinstance(node, ast.Await | ast.AsyncFor | ast.comprehension) for node in ast.walk(expression))
+        return padding + parse(text, transformer(shell)).text
+    return padding + text

@@ -8,9 +8,10 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbpipe.core.asset_options import complete_asset
+from nbpipe.errors import NbpipeError
 from nbpipe.kernel.sessions import session_of
 
-_MAGIC = re.compile(r"\s*(?P<mark>%{1,2})(?P<magic>\w+)[ \t](?P<rest>.*)", re.DOTALL)
+_MAGIC = re.compile(r"(?:\s*|.*=\s*)(?P<mark>%{1,2})(?P<magic>\w+)[ \t](?P<rest>.*)", re.DOTALL)
 _TAKES_NAMES = frozenset({"asset", "force", "materialize", "status", "lineage", "why"})
 
 
@@ -28,10 +29,8 @@ class Completion:
         self.matcher = context_matcher()(matcher)
 
     def _match(self, context: CompletionContext) -> SimpleMatcherResult:
-        if context.cursor_line != 0:
-            return {"completions": []}
         match = _MAGIC.match(context.line_with_cursor[: context.cursor_position])
-        if match is None:
+        if match is None or (match["mark"] == "%%" and context.cursor_line != 0):
             return {"completions": []}
         words = self._offer(match["mark"], match["magic"], match["rest"])
         found = [SimpleCompletion(text=word, type="nbpipe") for word in words]
@@ -47,4 +46,7 @@ class Completion:
 
     def _assets(self) -> list[str]:
         session = session_of(self._shell)
-        return sorted(session.known_assets()) if session is not None else []
+        try:
+            return sorted(session.known_assets()) if session is not None else []
+        except NbpipeError:
+            return []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
-from nbpipe.kernel.async_cells import awaited_asset_cells
+from nbpipe.kernel.asset_syntax import rewritten_asset_cells
 from nbpipe.kernel.completion import Completion
 from nbpipe.kernel.magics import PipelineMagics
+from nbpipe.kernel.sayings import warn
 from nbpipe.kernel.sessions import Session, session_of, set_session
+from nbpipe.kernel.tracebacks import own_errors
 
 _PLACE = "nbpipe.extension"
 
@@ -25,7 +28,7 @@ class Extension:
         self._completion = Completion(shell)
 
     def install(self) -> None:
-        """Register magics, hooks, the transformer of asset cells that await, and completion."""
+        """Register magics, hooks, the transformer of asset cells, and completion."""
         shell = self._shell
         for kind, names in self._magics.magics.items():
             known = shell.magics_manager.magics[kind]
@@ -33,7 +36,7 @@ class Extension:
         shell.register_magics(self._magics)
         shell.events.register("pre_run_cell", self._before_cell)
         shell.events.register("post_run_cell", self._after_cell)
-        shell.input_transformers_cleanup.append(awaited_asset_cells)
+        shell.input_transformers_cleanup.append(rewritten_asset_cells)
         shell.Completer.custom_matchers.append(self._completion.matcher)
 
     def remove(self) -> None:
@@ -43,20 +46,32 @@ class Extension:
             for name in names:
                 shell.magics_manager.magics[kind].pop(name, None)
             shell.magics_manager.magics[kind].update(self._hidden[kind])
-        shell.events.unregister("pre_run_cell", self._before_cell)
-        shell.events.unregister("post_run_cell", self._after_cell)
-        shell.input_transformers_cleanup.remove(awaited_asset_cells)
-        shell.Completer.custom_matchers.remove(self._completion.matcher)
+        shell.magics_manager.registry.pop(type(self._magics).__name__, None)
+        with contextlib.suppress(ValueError):  # somebody has reset them
+            shell.events.unregister("pre_run_cell", self._before_cell)
+            shell.events.unregister("post_run_cell", self._after_cell)
+        for installed, own in (
+            (shell.input_transformers_cleanup, rewritten_asset_cells),
+            (shell.Completer.custom_matchers, self._completion.matcher),
+        ):
+            if own in installed:
+                installed.remove(own)
 
     def _before_cell(self, info: ExecutionInfo) -> None:
-        session = session_of(self._shell)
-        if session is not None:
-            session.before_cell(info)
+        self._tell("before_cell", info)
 
     def _after_cell(self, result: ExecutionResult) -> None:
+        self._tell("after_cell", result)
+
+    def _tell(self, what: str, about: ExecutionInfo | ExecutionResult) -> None:
+        """Let the session know of a cell; whatever goes wrong there is no error of that cell."""
         session = session_of(self._shell)
-        if session is not None:
-            session.after_cell(result)
+        if session is None:
+            return
+        try:
+            getattr(session, what)(about)
+        except Exception as error:  # noqa: BLE001 - it must not show as a failure of the person's cell
+            warn(f"{type(error).__name__}: {error}")
 
 
 def load(shell: InteractiveShell, session: Session | None = None) -> None:
@@ -73,7 +88,8 @@ def load(shell: InteractiveShell, session: Session | None = None) -> None:
     elif session_of(shell) is None:
         from nbpipe.kernel.live import LiveSession
 
-        set_session(shell, LiveSession(shell))
+        with own_errors():
+            set_session(shell, LiveSession(shell))
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -10,25 +9,31 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 
 from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.declarations import parse_asset
-from nbpipe.core.definitions import AssetSpec, CellDef, Diagnostic
-from nbpipe.core.names import analyze
-from nbpipe.core.notebooks import NotebookFacts
+from nbpipe.core.declarations import LATER_CELL_MAGICS, parse_asset, split_cell
+from nbpipe.core.definitions import AssetSpec
+from nbpipe.core.kinds import declares
+from nbpipe.core.notebooks import PARAMETERS_TAG, NotebookFacts
 from nbpipe.core.reasons import age_text
 from nbpipe.core.records import AssetState, Materialization
-from nbpipe.core.resolution import ResolvedNotebook, resolve_notebook
 from nbpipe.core.staleness import out_of_date
-from nbpipe.errors import DefinitionError, MissingValueError, RefusedError, UnknownNameError
-from nbpipe.kernel.asset_cells import AssetCell, AssetCells, ProjectFiles
+from nbpipe.errors import MissingValueError, RefusedError, StoredValueError, UnknownNameError
+from nbpipe.kernel.asset_cells import AssetCell, AssetCells
 from nbpipe.kernel.identity import find_notebook, located
+from nbpipe.kernel.live_checks import check_cell, refuse_duplicates, refuse_unfinished
 from nbpipe.kernel.live_notebook import LiveNotebook
-from nbpipe.kernel.sessions import CurrentCell
-from nbpipe.kernel.shells import executed_text, transformer
-from nbpipe.loading.files import FileFinder
+from nbpipe.kernel.live_resolution import LiveResolution
+from nbpipe.kernel.loaded_modules import LoadedModules
+from nbpipe.kernel.parameter_values import ParameterValues
+from nbpipe.kernel.project_files import ProjectFiles
+from nbpipe.kernel.sayings import say, shape, warn
+from nbpipe.kernel.sessions import CurrentCell, Located
+from nbpipe.kernel.shells import earlier_cells, executed_text, transformer
+from nbpipe.kernel.tracebacks import failed_line
 from nbpipe.loading.notebooks import read_notebook
-from nbpipe.loading.scan import UNKNOWN
 
 _NO_FILE = "<session>"
+_UNREADABLE = frozenset({"unreadable", "not-json", "not-utf8", "not-a-notebook"})
+"""A file that is being written, or merged: what was read before still counts."""
 
 
 class LiveSession:
@@ -39,22 +44,27 @@ class LiveSession:
     def __init__(self, shell: InteractiveShell, notebook: Path | None = None) -> None:
         """Find out which notebook and project this is; nothing is created before an asset cell runs."""
         self.shell = shell
+        self.parameters = ParameterValues(shell.user_ns)
+        self._current = CurrentCell("", None)
+        self._plain: str | None = None
         self._open(notebook or find_notebook(shell))
+        if self.notebook is None:
+            for source in earlier_cells(shell):
+                self._execute_plain(None, source)
 
     def _open(self, notebook: Path | None) -> None:
-        self.notebook = notebook
-        self.workspace = Workspace.open(notebook.parent if notebook else None)
-        path = _NO_FILE
-        if notebook is not None:
-            path = notebook.relative_to(self.workspace.root).as_posix()
-        self.live = LiveNotebook(path, transformer(self.shell))
-        self._current = CurrentCell("", None)
+        workspace = Workspace.open(notebook.parent if notebook else None)
+        self.workspace, self.notebook = workspace, notebook
+        self.live = LiveNotebook(_path_of(notebook, workspace.root), transformer(self.shell))
         self._forced: set[str] = set()
         self._reasons: tuple[str, ...] = ()
-        self._resolved: tuple[object, ResolvedNotebook, Mapping[str, CellDef]] | None = None
+        self._resolution: LiveResolution | None = None
         self._read_at: object = None
+        self._searched: object = None
         self._cells: AssetCells | None = None
-        self._unnamed: dict[str, str] = {}
+        self._unnamed: dict[str, tuple[str, ...]] = {}
+        self._modules = LoadedModules(workspace.root, self.shell)
+        self._modules.look()
         self._read_saved()
 
     @property
@@ -67,40 +77,81 @@ class LiveSession:
                 workspace.store,
                 workspace.io,
                 env=workspace.env,
-                files=ProjectFiles(workspace.project.file_hash, FileFinder(workspace.root, UNKNOWN).find),
+                files=ProjectFiles(workspace.root, workspace.project.file_hash),
+                parameters=self.parameters,
             )
         return self._cells
+
+    @property
+    def facts(self) -> NotebookFacts:
+        """Facts of the notebook as this kernel knows it."""
+        return self.live.facts()
+
+    # --- every cell ---
 
     def before_cell(self, info: ExecutionInfo) -> None:
         """Note which cell runs; load the assets that a plain cell reads and that are not bound yet."""
         source = executed_text(info)
         self._current = CurrentCell(source, info.cell_id)
-        if source.lstrip().startswith("%%"):
+        self._plain = None
+        if not info.store_history:
+            return  # a frontend asks for itself
+        self._read_saved()
+        self._plain = self._execute_plain(info.cell_id, source)
+        if self._plain is None:
             return
-        self.live.execute(info.cell_id, source)
-        facts = analyze(source, transform=transformer(self.shell))
-        wanted = [read.name for read in facts.reads if read.name not in self.shell.user_ns]
-        known = self.known_assets() if wanted else ()
-        for name in dict.fromkeys(wanted):
-            if name in known:
-                self._bind_stored(name)
+        reads = self.live.cell(self._plain).code.reads
+        wanted = {read.name: read for read in reads if read.name not in self.shell.user_ns}
+        if wanted:
+            self.workspace.reload()
+            known = self.known_assets()
+            for name, read in wanted.items():
+                if name in known:
+                    self._bind_stored(name, wanted_now=not read.deferred)
 
     def after_cell(self, result: ExecutionResult) -> None:
-        """Warn of a plain cell that gave an asset's name another value."""
-        source = executed_text(result.info)
-        if source.lstrip().startswith("%%"):
+        """Learn what a plain cell bound; warn if it gave an asset's name another value."""
+        self._modules.look()
+        cell_id, self._plain = self._plain, None
+        if cell_id is None:
             return
-        facts = analyze(source, transform=transformer(self.shell))
-        own = set(self.notebook_assets())
-        for name in facts.binds:
+        if result.error_before_exec is not None:
+            self.live.take_back()
+            return
+        cell = self.live.cell(cell_id)
+        if result.error_in_exec is not None:
+            self.live.stop(cell_id, failed_line(result.error_in_exec, self.shell))
+            self._hint(result.error_in_exec)
+        if PARAMETERS_TAG in cell.tags:
+            self.parameters.note_defaults(parameter.name for parameter in cell.parameters)
+        if self._cells is not None:
+            self._cells.names.disown(cell.code.binds)
+        own = self.notebook_assets() if cell.code.binds else ()
+        for name in cell.code.binds:
             if name in own:
-                _say(f"{name} is an asset: asset cells go on reading its stored value, not what this cell assigned")
-            elif name in self._unnamed.values():
-                _say(f"{name} names an asset whose cell gives it no name: write %%asset {name} there")
+                warn(f"{name} is an asset: asset cells go on reading its stored value, not what this cell assigned")
+
+    def _execute_plain(self, cell_id: str | None, source: str) -> str | None:
+        if split_cell(source).magic in {"asset", *LATER_CELL_MAGICS}:
+            return None
+        return self.live.execute(cell_id, source).cell_id
+
+    def _hint(self, error: BaseException) -> None:
+        """Explain the missing temporary of an asset that was loaded and not executed."""
+        name = error.name if isinstance(error, NameError) else None
+        owners = [cell.names for cell in self.facts.cells if declares(cell) and name in cell.code.binds]
+        if name is not None and owners and name not in owners[0]:
+            asset = " ".join(owners[0])
+            warn(
+                f"{name} is a temporary of asset {owners[0][0]}, which exists only after its cell has been executed, "
+                f"not loaded: %force {asset} runs it again, or make {name} an asset too"
+            )
+
+    # --- what is known ---
 
     def notebook_assets(self) -> tuple[str, ...]:
         """Return the assets that this notebook declares, as it is known here."""
-        return tuple(dict.fromkeys(name for cell in self.live.facts().cells for name in cell.names))
+        return tuple(dict.fromkeys(name for cell in self.facts.cells if declares(cell) for name in cell.names))
 
     def known_assets(self) -> Collection[str]:
         """Return the names of all assets: those of this notebook as it is here, and the saved ones of the others."""
@@ -117,35 +168,49 @@ class LiveSession:
         self._forced.update(assets or own)
 
     def place(self, notebook: str) -> None:
-        """Take `notebook` for the one of this kernel."""
+        """Take `notebook` for the one of this kernel; what was executed here so far still counts."""
         path = Path(notebook).expanduser()
-        if not path.is_file():
+        if not notebook or not path.is_file():
             folder = path.parent if path.parent.is_dir() else Path()
-            raise UnknownNameError("notebook", notebook, (str(each) for each in folder.glob("*.ipynb")))
-        self.close()
+            hint = "%project takes the path of a saved notebook, relative to the working folder"
+            raise UnknownNameError("notebook", notebook, (str(each) for each in folder.glob("*.ipynb")), hint=hint)
+        executed, before = self.live.sources(), self.workspace
         self._open(located(path))
+        before.close()
+        for cell_id, source in executed:
+            self.live.execute(cell_id, source)
+
+    # --- asset cells ---
 
     def admit(self, line: str, body: str) -> AssetCell | None:
         """Return the cell to execute, or load its values and return None."""
-        source, first_line = self._current.located(line, body)
-        names = parse_asset(line).names
-        cell_id = self.live.execute(self._current.cell_id, source, names)
+        place = self._current.located(line, body)
+        named = bool(parse_asset(line).names)
         self.workspace.reload()
         self._read_saved()
-        resolved, cell_def = self._resolve(cell_id)
-        self._warn_of_replaced(cell_id, cell_def.assets)
-        specs = tuple(spec for spec in resolved.assets if spec.key in cell_def.assets)
-        self._check(resolved.diagnostics, cell_def)
-        if not names and specs:
-            self._unnamed[cell_id] = specs[0].key
-        cell = self._asset_cell(resolved, specs, source, body, first_line)
-        return cell if self._must_run(cell) else None
+        cell_id, replaced = self.live.execute(place.cell_id, place.source)
+        for name in replaced:
+            warn(f"{name} was defined by another cell of this kernel before: this cell replaces it")
+        resolution = self._resolve()
+        cell = resolution.cell(cell_id)
+        check_cell(resolution, cell)
+        if self.notebook is not None:
+            refuse_duplicates(cell.assets, resolution, self.workspace.definitions, self.live.path)
+        self._warn_of_new_name(cell_id, cell.assets, named=named)
+        specs = resolution.assets(cell)
+        asset_cell = self._asset_cell(resolution, specs, place, body)
+        if not self._must_run(asset_cell):
+            return None
+        refuse_unfinished(specs, self.live, {each.cell_id: each.index for each in self.facts.cells})
+        self._modules.refuse_changed(specs)
+        return asset_cell
 
     def committed(self, cell: AssetCell, materializations: tuple[Materialization, ...]) -> None:
         """Say in one line what was stored and why the cell ran."""
-        sizes = "; ".join(_shape(each) for each in materializations)
+        self._forced.difference_update(spec.key for spec in cell.specs)
+        sizes = "; ".join(filter(None, map(shape, materializations)))
         why = f" ({self._reasons[0]})" if self._reasons else ""
-        print(f"{cell.name}: materialized{sizes}{why}")  # noqa: T201 - the cell's output is where a person looks
+        say(f"{cell.name}: materialized{sizes}{why}")
 
     def close(self) -> None:
         """Release the state store."""
@@ -164,6 +229,7 @@ class LiveSession:
         Raises:
             RefusedError: names the cells.
         """
+        self.workspace.reload()
         self._read_saved()
         cells = self.live.unsaved()
         if cells:
@@ -174,79 +240,71 @@ class LiveSession:
             raise RefusedError(f"the saved notebook does not have {', '.join(new)} yet: save first")
 
     def _read_saved(self) -> None:
-        """Take over the saved notebook if its file has changed."""
-        if self.notebook is None:
-            if self._current.cell_id is not None:
-                self._follow_rename()
-            return
+        """Take over the saved notebook if its file has changed; find it again if it was renamed."""
         try:
-            status = self.notebook.stat()
+            status = self.notebook.stat() if self.notebook is not None else None
         except OSError:
-            self._follow_rename()
+            status = None
+        if status is None:
+            self._search()
             return
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-        if stamp != self._read_at:
-            self._read_at = stamp
-            self.live.read(read_notebook(self.notebook, self.workspace.root).text)
+        if stamp != self._read_at and self.notebook is not None:
+            found = read_notebook(self.notebook, self.workspace.root)
+            if not any(each.code in _UNREADABLE for each in found.diagnostics):
+                self._read_at = stamp
+                self.live.read(found.text)
 
-    def _follow_rename(self) -> None:
+    def _search(self) -> None:
         """Find the notebook by the ids of its cells: it was renamed, or no frontend told its path."""
-        found = self.live.found_in(self.workspace.project.facts)
+        running = self._current.cell_id
+        if running is None or self._searched == (self.workspace.project, running):
+            return
+        self.workspace.reload()
+        self._searched = (self.workspace.project, running)
+        found = self.live.found_in(self.workspace.project.facts, running)
         if found is not None and (self.workspace.root / found).is_file():
             self.notebook = self.workspace.root / found
-            self.live.path = found
+            self.live.move(found)
             self._read_saved()
 
-    def _resolve(self, cell_id: str) -> tuple[ResolvedNotebook, CellDef]:
-        key = (self.live.revision, self.live.path, self.workspace.definitions.hash)
-        if self._resolved is None or self._resolved[0] != key:
-            facts = self.live.facts()
-            resolved = resolve_notebook(facts, self.workspace.project.surroundings(self.live.path), sources=True)
-            by_id = {cell.ref.cell_id: cell for cell in resolved.notebook.cells}
-            self._resolved = (key, resolved, by_id)
-        return self._resolved[1], self._resolved[2][cell_id]
+    def _resolve(self) -> LiveResolution:
+        facts, project = self.facts, self.workspace.project
+        if self._resolution is None or not self._resolution.holds(facts, project):
+            self._resolution = LiveResolution(facts, project)
+        return self._resolution
 
-    def _warn_of_replaced(self, cell_id: str, assets: Collection[str]) -> None:
-        for name in self.live.replaced(cell_id, assets):
-            _say(f"{name} was defined by another cell of this kernel before: this cell replaces it")
-
-    def _check(self, diagnostics: Collection[Diagnostic], cell: CellDef) -> None:
-        for diagnostic in diagnostics:
-            if diagnostic.cell_id == cell.ref.cell_id and diagnostic.severity == "warning":
-                _say(f"line {diagnostic.line}: {diagnostic.message}")
-        for diagnostic in diagnostics:
-            here = diagnostic.cell_id == cell.ref.cell_id
-            if diagnostic.severity == "error" and (here or set(diagnostic.assets) & set(cell.assets)):
-                where = f"line {diagnostic.line}: " if here else f"cell {diagnostic.cell}, line {diagnostic.line}: "
-                raise DefinitionError(where + diagnostic.message)
-        if not cell.assets:
-            raise DefinitionError("this cell declares no asset: name it, for example %%asset orders")
+    def _warn_of_new_name(self, cell_id: str, assets: tuple[str, ...], *, named: bool) -> None:
+        """Warn of a cell without a name that used to make another asset."""
+        if named:
+            self._unnamed.pop(cell_id, None)
+            return
+        before = self._unnamed.get(cell_id, assets)
+        self._unnamed[cell_id] = assets
+        if before != assets:
+            warn(
+                f"this cell has no name and made asset {before[0]} before; now it makes {assets[0]}, the last variable "
+                f"that it assigns: write %%asset {assets[0]} to keep the name"
+            )
 
     def _asset_cell(
-        self, resolved: ResolvedNotebook, specs: tuple[AssetSpec, ...], source: str, body: str, first_line: int
+        self, resolution: LiveResolution, specs: tuple[AssetSpec, ...], place: Located, body: str
     ) -> AssetCell:
-        index = specs[0].cell.index
-        setup = {name for cell in resolved.notebook.cells for name in cell.binds}
-        above = {name for cell in resolved.notebook.cells if cell.ref.index < index for name in cell.binds}
         return AssetCell(
             specs=specs,
-            source=source,
+            source=place.source,
             body=body,
-            first_line=first_line,
-            visible=above,
-            protected=setup | set(self.known_assets()),
-            defaults={parameter.name: parameter.default for parameter in resolved.notebook.parameters},
-            sources=resolved.sources,
+            first_line=place.first_line,
+            visible=resolution.names_above(specs[0].cell.cell_id),
+            protected=resolution.setup_names | set(self.known_assets()),
+            defaults=resolution.defaults,
+            sources=resolution.resolved.sources,
         )
 
     def _must_run(self, cell: AssetCell) -> bool:
         keys = {spec.key for spec in cell.specs}
         states = self.workspace.states({*keys, *(key for spec in cell.specs for key in spec.inputs)})
-        self._reasons = self._why(cell, states)
-        forced = bool(keys & self._forced)
-        self._forced -= keys
-        if forced:
-            self._reasons = ("forced",)
+        self._reasons = ("forced",) if keys & self._forced else self._why(cell, states)
         if self._reasons:
             return True
         current = {key: found for key in sorted(keys) if (found := states[key].current) is not None}
@@ -255,51 +313,45 @@ class LiveSession:
         except MissingValueError as error:
             self._reasons = (str(error),)
             return True
-        print(f"{cell.name}: {self._fresh_line(cell, states)}")  # noqa: T201 - see `committed`
+        say(f"{cell.name}: {_fresh_line(cell, states)}")
         return False
 
     def _why(self, cell: AssetCell, states: Mapping[str, AssetState]) -> tuple[str, ...]:
         reasons: list[str] = []
         for spec in cell.specs:
-            parameters = self.cells.effective_parameters(spec.parameters, cell.defaults)
+            parameters = self.parameters.effective(spec.parameters, cell.defaults)
             files = self.workspace.project.file_hash
             reasons += out_of_date(spec, states, files=files, parameters=parameters, now=clock.now())
         return tuple(dict.fromkeys(reasons))
 
-    def _fresh_line(self, cell: AssetCell, states: Mapping[str, AssetState]) -> str:
-        spec = cell.specs[0]
-        state = states[spec.key]
-        if state.held and state.current is not None:
-            return f"held at version {state.current.version} after a rollback; %force {cell.name} runs it again"
-        watched = spec.upstream or spec.files or spec.options.fresh_for or spec.parameters
-        if not watched and state.current is not None:
-            age = age_text(clock.now() - state.current.created_at)
-            return (
-                f"loaded; stored {age}, and nbpipe sees nothing that it reads: "
-                f"%force {cell.name} runs it again, --fresh-for 1d does so daily"
-            )
-        return f"up to date, loaded; %force {cell.name} runs it again"
-
-    def _bind_stored(self, name: str) -> None:
+    def _bind_stored(self, name: str, *, wanted_now: bool = True) -> None:
         try:
-            self.cells.names.bind(name, self.cells.values.load_current(name)[1])
+            value = self.cells.values.load_current(name)[1]
         except MissingValueError as error:
-            _say(str(error))
-
-    @property
-    def facts(self) -> NotebookFacts:
-        """Facts of the notebook as this kernel knows it."""
-        return self.live.facts()
-
-
-def _say(message: str) -> None:
-    print(f"nbpipe: {message}", file=sys.stderr)  # noqa: T201 - a warning in the cell's output
+            if wanted_now:
+                warn(str(error))
+        except StoredValueError as error:
+            warn(f"asset {name} can't be loaded: {error}")
+        else:
+            self.cells.names.bind(name, value)
 
 
-def _shape(materialization: Materialization) -> str:
-    metadata = materialization.stored.metadata
-    if "rows" in metadata and "columns" in metadata:
-        columns = metadata["columns"]
-        count = columns if isinstance(columns, int) else len(columns)
-        return f", {metadata['rows']:,} rows x {count} columns"
-    return ""
+def _path_of(notebook: Path | None, root: Path) -> str:
+    """Return the path of a notebook relative to the root; of a session without one, a name in its folder."""
+    place = Path.cwd().resolve() / _NO_FILE if notebook is None else notebook
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else _NO_FILE
+
+
+def _fresh_line(cell: AssetCell, states: Mapping[str, AssetState]) -> str:
+    spec = cell.specs[0]
+    state = states[spec.key]
+    if state.held and state.current is not None:
+        return f"held at version {state.current.version} after a rollback; %force {cell.name} runs it again"
+    watched = spec.upstream or spec.files or spec.options.fresh_for or spec.parameters
+    if not watched and state.current is not None:
+        age = age_text(clock.now() - state.current.created_at)
+        return (
+            f"loaded; stored {age}, and nbpipe sees nothing that it reads: "
+            f"%force {cell.name} runs it again, --fresh-for 1d does so daily"
+        )
+    return f"up to date, loaded; %force {cell.name} runs it again"

@@ -16,7 +16,9 @@ from IPython.core.magic import Magics, magics_class, no_var_expand
 from nbpipe.commands.registry import MAGIC_COMMANDS
 from nbpipe.core.asset_options import asset_help
 from nbpipe.core.declarations import DECLARED_LATER, LATER_CELL_MAGICS, parse_asset
+from nbpipe.core.definitions import AssetOptions
 from nbpipe.core.references import parse_reference
+from nbpipe.errors import MissingValueError, UnknownNameError, UsageError
 from nbpipe.kernel.sessions import Session, session_of
 from nbpipe.kernel.tracebacks import own_errors
 
@@ -57,11 +59,11 @@ class PipelineMagics(Magics):
     def asset(self, line: str, cell: str) -> None:
         """Compute, store and bind an asset, or load it if nothing changed."""
         __tracebackhide__ = True
-        if _help(line):
-            print(asset_help())  # noqa: T201 - IPython shows help like this
-            return
-        session = self._session()
         with own_errors():
+            if parse_asset(line).help:
+                print(asset_help())  # noqa: T201 - IPython shows help like this
+                return
+            session = self._session()
             prepared = session.admit(line, cell)
         if prepared is not None:
             session.committed(prepared, session.cells.execute(prepared))
@@ -75,7 +77,14 @@ class PipelineMagics(Magics):
             return None
         with own_errors():
             reference = parse_reference(line)
-            return self._session().cells.values.load_current(reference.asset, version=reference.version)[1]
+            session = self._session()
+            try:
+                return session.cells.values.load_current(reference.asset, version=reference.version)[1]
+            except MissingValueError:
+                known = session.known_assets()
+                if reference.asset in known or reference.version is not None:
+                    raise
+                raise UnknownNameError("asset", reference.asset, known) from None
 
     @no_var_expand
     def force(self, line: str) -> None:
@@ -88,7 +97,10 @@ class PipelineMagics(Magics):
         if session.in_step:
             return
         with own_errors():
-            session.force(parse_asset(line).names)
+            declaration = parse_asset(line)
+            if declaration.options != AssetOptions():
+                raise UsageError("%force takes names of assets only")
+            session.force(declaration.names)
 
     @no_var_expand
     def project(self, line: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Mapping
+import types
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from nbpipe.core.keys import AMBIENT, INJECTED
+from nbpipe.core.modules import STAR
 
 _AMBIENT_HERE = ("get_ipython", "display", "In", "Out", "exit", "quit")
 
@@ -17,16 +19,25 @@ class NotebookNamespace:
     def __init__(self, names: dict[str, Any]) -> None:
         """Watch over `names`, the namespace of the shell."""
         self._names = names
-        self._published: dict[str, frozenset[str]] = {}
+        self._published: dict[str, dict[str, int]] = {}
+        """By cell: the names, each with the identity of its object."""
+        self._bound: set[str] = set()
 
-    def body_namespace(self, visible: Collection[str], injected: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a fresh namespace for a body: setup names that exist, and what nbpipe binds."""
-        namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
-        for name in (*_AMBIENT_HERE, *visible):
-            if name in self._names:
-                namespace[name] = self._names[name]
-        namespace.update(injected)
-        return namespace
+    def body_names(self, visible: Collection[str], hidden: Collection[str]) -> dict[str, Any]:
+        """Return the names of the notebook that a body sees.
+
+        Args:
+            visible: what setup cells above it bind. With `*` among them, which stands for names that no text shows,
+                a body sees all names but those that are known to come from elsewhere.
+            hidden: names that setup cells below it bind, and assets.
+        """
+        seen = {name: self._names[name] for name in (*_AMBIENT_HERE, *visible) if name in self._names}
+        if STAR in visible:
+            elsewhere = {*hidden, *self._bound, *(name for names in self._published.values() for name in names)}
+            for name, value in self._names.items():
+                if name not in elsewhere and not name.startswith("_"):
+                    seen.setdefault(name, value)
+        return seen
 
     def publish(
         self, cell: str, namespace: Mapping[str, Any], before: Mapping[str, Any], protected: Collection[str]
@@ -49,15 +60,23 @@ class NotebookNamespace:
             and name not in protected
             and name not in AMBIENT
         }
-        self.unpublish(cell, keep=own)
+        self.unpublish(cell)
         self._names.update(own)
-        self._published[cell] = frozenset(own)
+        self._published[cell] = {name: id(value) for name, value in own.items()}
 
-    def unpublish(self, cell: str, keep: Collection[str] = ()) -> None:
-        """Remove what an earlier run of this cell published."""
-        for name in self._published.pop(cell, frozenset()):
-            if name not in keep:
-                self._names.pop(name, None)
+    def unpublish(self, cell: str) -> None:
+        """Remove what an earlier run of this cell published, unless somebody has bound the name since."""
+        missing = object()
+        for name, identity in self._published.pop(cell, {}).items():
+            if id(self._names.get(name, missing)) == identity:
+                del self._names[name]
+
+    def disown(self, names: Iterable[str]) -> None:
+        """Note that a plain cell has bound these names: they are the person's now."""
+        for name in names:
+            self._bound.discard(name)
+            for published in self._published.values():
+                published.pop(name, None)
 
     def published_by(self, name: str) -> str | None:
         """Return the asset cell that published a name, if one did."""
@@ -66,6 +85,7 @@ class NotebookNamespace:
     def bind(self, name: str, value: Any) -> None:
         """Bind an asset's name in the notebook."""
         self._names[name] = value
+        self._bound.add(name)
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
@@ -73,3 +93,10 @@ class NotebookNamespace:
     def get(self, name: str) -> Any:
         """Return the value of a name, or None."""
         return self._names.get(name)
+
+
+def body_module(names: Mapping[str, Any]) -> types.ModuleType:
+    """Return a fresh `__main__` that holds these names: the namespace of one execution of a body."""
+    module = types.ModuleType("__main__")
+    vars(module).update(names, __builtins__=builtins)
+    return module

@@ -16,19 +16,29 @@ _PLACE = "nbpipe"
 """Where the session is kept in `shell.meta`, IPython's storage for extensions."""
 
 
+class Located(NamedTuple):
+    """Where the magic of an asset cell stands."""
+
+    source: str
+    """The whole cell."""
+    first_line: int
+    """1-based line of the cell on which the body starts."""
+    cell_id: str | None
+
+
 class CurrentCell(NamedTuple):
     """The cell that a frontend asked to execute."""
 
     source: str
     cell_id: str | None
 
-    def located(self, line: str, body: str) -> tuple[str, int]:
-        """Return the text of the cell of an asset magic, and the 1-based line on which its body starts."""
+    def located(self, line: str, body: str) -> Located:
+        """Return the cell of an asset magic that is called with this line and body."""
         split = split_cell(self.source)
         if split.magic == "asset" and split.line.split() == line.split():
-            return self.source, split.first_line
-        # The magic was called by code, not written as a cell.
-        return f"%%asset {line}\n{body}", 2
+            return Located(self.source, split.first_line, self.cell_id)
+        # The magic was called by code (`%run other.ipynb`, `run_cell_magic`), not written as this cell.
+        return Located(f"%%asset {line}\n{body}", 2, None)
 
 
 class Session(Protocol):

@@ -47,3 +47,10 @@ def executed_text(info: ExecutionInfo | None) -> str:
     """Return the text of the cell that is executed."""
     text: Any = None if info is None else info.raw_cell
     return text or ""
+
+
+def earlier_cells(shell: InteractiveShell) -> tuple[str, ...]:
+    """Return the texts of the cells that this shell has executed so far, the running one included."""
+    manager = shell.history_manager
+    texts: list[str] = [] if manager is None else list(manager.input_hist_raw)
+    return tuple(text for text in texts if text.strip())

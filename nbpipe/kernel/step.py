@@ -16,21 +16,23 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 
 from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.declarations import parse_asset
+from nbpipe.core.declarations import parse_asset, split_cell
 from nbpipe.core.names import analyze
 from nbpipe.core.plans import StepRequest
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Materialization
 from nbpipe.core.staleness import out_of_date
-from nbpipe.errors import RefusedError
+from nbpipe.errors import RefusedError, StoredValueError
 from nbpipe.io.registry import IoRegistry, open_io
-from nbpipe.kernel.asset_cells import AssetCell, AssetCells, ProjectFiles
+from nbpipe.kernel.asset_cells import AssetCell, AssetCells
 from nbpipe.kernel.extension import load
+from nbpipe.kernel.parameter_values import ParameterValues
+from nbpipe.kernel.project_files import ProjectFiles
+from nbpipe.kernel.sayings import warn
 from nbpipe.kernel.sessions import CurrentCell, set_session
 from nbpipe.kernel.shells import current_shell, executed_text, transformer
 from nbpipe.kernel.verifying import verifying
-from nbpipe.loading.files import FileFinder, FileHashes
-from nbpipe.loading.scan import UNKNOWN
+from nbpipe.loading.files import FileHashes
 from nbpipe.settings import resolve_secrets
 from nbpipe.storage.open import open_store
 
@@ -72,8 +74,12 @@ class StepSession:
         self.request = request
         self.store = store
         root = Path(request.root)
-        files = ProjectFiles(FileHashes(root, now_ns=clock.now_ns), FileFinder(root, UNKNOWN).find)
-        self.cells = AssetCells(shell, store, io, env=request.env, files=files, run_id=request.run_id)
+        files = ProjectFiles(root, FileHashes(root, now_ns=clock.now_ns))
+        self.parameters = ParameterValues(shell.user_ns)
+        self.cells = AssetCells(
+            shell, store, io, env=request.env, files=files, parameters=self.parameters, run_id=request.run_id
+        )
+        self._defaults = set(request.parameter_defaults)
         self._current = CurrentCell("", None)
         self._specs = {spec.key: spec for spec in request.assets}
         self._known = frozenset(request.known)
@@ -87,11 +93,14 @@ class StepSession:
         """Load the assets that a view cell is about to read."""
         source = executed_text(info)
         self._current = CurrentCell(source, info.cell_id)
-        if not source.lstrip().startswith("%%"):
+        if split_cell(source).magic != "asset":
             self._load_read(source)
 
     def after_cell(self, result: ExecutionResult) -> None:
-        """Nothing to do: the runner sees what a cell did."""
+        """Remember the defaults that the parameters cell gave: the first one that binds all of them."""
+        if self._defaults and self._defaults.issubset(analyze(executed_text(result.info)).binds):
+            self.parameters.note_defaults(self._defaults)
+            self._defaults = set()
 
     def admit(self, line: str, body: str) -> AssetCell | None:
         """Return the cell, unless the run is of stale assets only and these prove unchanged now."""
@@ -130,12 +139,12 @@ class StepSession:
         index = specs[0].cell.index
         binds = {name for cell in self.request.step.cells for name in cell.binds}
         above = {name for cell in self.request.step.cells if cell.index < index for name in cell.binds}
-        source, first_line = self._current.located(line, body)
+        place = self._current.located(line, body)
         return AssetCell(
             specs=specs,
-            source=source,
+            source=place.source,
             body=body,
-            first_line=first_line,
+            first_line=place.first_line,
             visible=above,
             protected=binds | self._known,
             defaults=self.request.parameter_defaults,
@@ -147,7 +156,7 @@ class StepSession:
         states = self.store.states(self.request.env, keys)
         reasons: list[str] = []
         for spec in cell.specs:
-            parameters = self.cells.effective_parameters(spec.parameters, cell.defaults)
+            parameters = self.parameters.effective(spec.parameters, cell.defaults)
             reasons += out_of_date(spec, states, files=self.cells.files.hash, parameters=parameters, now=clock.now())
         return reasons
 
@@ -155,7 +164,10 @@ class StepSession:
         facts = analyze(source, transform=transformer(self.shell))
         for name in dict.fromkeys(read.name for read in facts.reads):
             if name in self._known and name not in self.cells.names:
-                self.cells.names.bind(name, self.cells.values.load_current(name)[1])
+                try:
+                    self.cells.names.bind(name, self.cells.values.load_current(name)[1])
+                except StoredValueError as error:
+                    warn(str(error))
 
 
 def _unnamed(body: str, shell: InteractiveShell) -> tuple[str, ...]:

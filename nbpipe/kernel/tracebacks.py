@@ -12,8 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbpipe.errors import NbpipeError, UsageError
 
 
-def start_at(shell: InteractiveShell, error: BaseException, filename: str) -> None:
-    """Let IPython show the traceback of `error` from the first frame of `filename` on."""
+def start_at(shell: InteractiveShell, error: BaseException, filename: str, hint: str = "") -> None:
+    """Let IPython show the traceback of `error` from the first frame of `filename` on, and a hint below it."""
     trace: TracebackType | None = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != filename:
         trace = trace.tb_next
@@ -22,9 +22,20 @@ def start_at(shell: InteractiveShell, error: BaseException, filename: str) -> No
 
     def render() -> list[str]:
         lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)
-        return lines
+        return [*lines, hint] if hint else lines
 
     _render_by(error, render)
+
+
+def failed_line(error: BaseException, shell: InteractiveShell) -> int:
+    """Return the 1-based line of the cell on which it stopped with `error`."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_globals is shell.user_ns and frame.f_code.co_name == "<module>":
+            return trace.tb_lineno
+        trace = trace.tb_next
+    return 1
 
 
 @contextlib.contextmanager

@@ -42,8 +42,15 @@ class Values:
         stored = materialization.stored
         return self._io.manager(stored.io).load(stored)
 
-    def load_current(self, asset: str, *, version: int | None = None) -> tuple[Materialization, Any]:
+    def load_current(
+        self, asset: str, *, version: int | None = None, reader: str | None = None
+    ) -> tuple[Materialization, Any]:
         """Return the current materialization of an asset (or one of its versions) and its value.
+
+        Args:
+            asset: its name.
+            version: None for the current one.
+            reader: the asset that needs it, to be named in an error.
 
         Raises:
             MissingValueError: it was never materialized, or has no such version.
@@ -51,7 +58,7 @@ class Values:
         for last in (False, True):
             found = self._store.materialization(self._env, asset, version=version)
             if found is None:
-                raise MissingValueError(_never(asset, version))
+                raise MissingValueError(_never(asset, version, reader))
             try:
                 return found, self.load(found)
             except MissingValueError:
@@ -59,7 +66,7 @@ class Values:
                 newer = self._store.materialization(self._env, asset, version=version)
                 if last or newer is None or newer.id == found.id:
                     raise
-        raise MissingValueError(_never(asset, version))
+        raise MissingValueError(_never(asset, version, reader))
 
     def remember(self, materialization: Materialization, value: Any) -> None:
         """Keep a copy of a value just committed, if it may be handed on."""
@@ -69,7 +76,8 @@ class Values:
             self._remembered.pop(materialization.asset, None)
 
 
-def _never(asset: str, version: int | None) -> str:
+def _never(asset: str, version: int | None, reader: str | None) -> str:
     if version is not None:
         return f"asset {asset} has no version {version}: `nbpipe show {asset}` lists its versions"
-    return f"asset {asset} has never been materialized: run its cell, or `%materialize {asset}`"
+    needed = f", which asset {reader} reads," if reader else ""
+    return f"asset {asset}{needed} has never been materialized: run its cell, or `%materialize {asset}`"

@@ -1,0 +1,70 @@
+"""Why an asset cell of a live notebook can't be executed as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from nbpipe.core.definitions import AssetSpec, CellDef, Definitions
+from nbpipe.core.notebooks import SKIP_TAGS
+from nbpipe.errors import DefinitionError, RefusedError
+from nbpipe.kernel.live_notebook import LiveNotebook
+from nbpipe.kernel.live_resolution import LiveResolution
+from nbpipe.kernel.sayings import warn
+
+
+def check_cell(resolution: LiveResolution, cell: CellDef) -> None:
+    """Show what may surprise in a cell, and refuse it if something is wrong with it.
+
+    Raises:
+        DefinitionError: says what, and on which line.
+    """
+    diagnostics = resolution.resolved.diagnostics
+    here = [each for each in diagnostics if each.cell_id == cell.ref.cell_id]
+    for each in here:
+        if each.severity == "warning":
+            warn(f"line {each.line}: {each.message}")
+    for each in here:
+        if each.severity == "error":
+            raise DefinitionError(f"line {each.line}: {each.message}")
+    for each in diagnostics:
+        if each.severity == "error" and set(each.assets) & set(cell.assets):
+            raise DefinitionError(f"cell {each.cell}, line {each.line}: {each.message}")
+    if cell.kind == "skipped":
+        tags = " or ".join(sorted(SKIP_TAGS))
+        raise DefinitionError(f"a tag of this cell ({tags}) excludes it from the pipeline: remove the tag to run it")
+    if not cell.assets:
+        raise DefinitionError("this cell declares no asset: name it, for example %%asset orders")
+
+
+def refuse_duplicates(assets: Iterable[str], resolution: LiveResolution, saved: Definitions, path: str) -> None:
+    """Refuse an asset that another notebook declares too: both would write the same value.
+
+    Raises:
+        DefinitionError: names both places.
+    """
+    for name in assets:
+        others = resolution.outside.places(name, path)
+        if not others:
+            continue
+        known = (each for each in saved.diagnostics if each.code == "duplicate-asset" and name in each.assets)
+        message = next((each.message for each in known), None)
+        raise DefinitionError(message or f"asset {name!r} is declared in {others[0]} too: rename one of them")
+
+
+def refuse_unfinished(specs: Collection[AssetSpec], live: LiveNotebook, positions: Mapping[str, int]) -> None:
+    """Refuse an asset that uses a name whose cell failed: the name is not what the text of that cell says.
+
+    Raises:
+        RefusedError: names the cell and what to do.
+    """
+    unfinished = live.unfinished()
+    if not unfinished:
+        return
+    for spec in specs:
+        reached = {label.partition(":")[2].removesuffix("()") for label, _ in spec.code}
+        for name in sorted((reached | set(spec.setup_names) | set(spec.parameters)) & unfinished.keys()):
+            where = f"cell {positions[unfinished[name]] + 1}" if unfinished[name] in positions else "a cell above"
+            raise RefusedError(
+                f"{where}, which binds {name!r}, failed when it last ran, so {name!r} may not be what it says: "
+                f"run that cell without an error before asset {spec.key}"
+            )

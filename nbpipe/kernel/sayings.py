@@ -1,0 +1,27 @@
+"""What is told in the output of a cell: status lines, and warnings beside them."""
+
+from __future__ import annotations
+
+import sys
+
+from nbpipe.core.records import Materialization
+
+
+def say(message: str) -> None:
+    """Show a line among what the cell prints."""
+    print(message)  # noqa: T201 - the cell's output is where a person looks
+
+
+def warn(message: str) -> None:
+    """Show a line that a frontend sets apart."""
+    print(f"nbpipe: {message}", file=sys.stderr)  # noqa: T201 - see `say`
+
+
+def shape(materialization: Materialization) -> str:
+    """Return the size of a stored table in words, to follow a name; empty for anything else."""
+    metadata = materialization.stored.metadata
+    if "rows" not in metadata or "columns" not in metadata:
+        return ""
+    columns = metadata["columns"]
+    count = columns if isinstance(columns, int) else len(columns)
+    return f", {metadata['rows']:,} rows x {count} columns"
