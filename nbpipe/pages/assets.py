@@ -1,0 +1,100 @@
+"""Pages about assets and their definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nbpipe.pages.page import Line, Page, Part, Style, Table, line
+
+if TYPE_CHECKING:
+    from nbpipe.commands.list import AssetRow
+    from nbpipe.commands.status import StatusRow
+    from nbpipe.core.definitions import Diagnostic
+
+STATUS_STYLE: Mapping[str, Style] = {
+    "fresh": "good",
+    "stale": "warn",
+    "missing": "warn",
+    "failed": "bad",
+    "running": "busy",
+    "queued": "busy",
+}
+_NOTHING = "no assets: write %%asset NAME on the first line of a notebook cell, and save the notebook"
+
+
+def listing(rows: Sequence[AssetRow]) -> Page:
+    """Show assets with their notebooks and what they are made from."""
+    if not rows:
+        return [_NOTHING]
+    grouped = any(row.group for row in rows)
+    columns = ("asset", "notebook", *(["group"] if grouped else []), "upstream", "description")
+    return [
+        Table(
+            columns,
+            [
+                (
+                    Part(row.asset, "strong"),
+                    row.notebook,
+                    *([row.group or ""] if grouped else []),
+                    " ".join(row.upstream),
+                    row.description.partition("\n")[0],
+                )
+                for row in rows
+            ],
+        )
+    ]
+
+
+def status(rows: Sequence[StatusRow]) -> Page:
+    """Show the status of assets, with the reasons and notes."""
+    if not rows:
+        return ["no assets are selected"]
+    return [
+        Table(
+            ("asset", "status", "version", "materialized", "why"),
+            [
+                (
+                    Part(row.asset, "strong"),
+                    Part(row.status, STATUS_STYLE[row.status]),
+                    "" if row.version is None else str(row.version),
+                    "" if row.materialized_at is None else f"{row.materialized_at.astimezone():%Y-%m-%d %H:%M}",
+                    "; ".join((*row.reasons, *row.notes)),
+                )
+                for row in rows
+            ],
+        )
+    ]
+
+
+def diagnostics(found: Sequence[Diagnostic]) -> Page:
+    """Show what is wrong, each with its place."""
+    if not found:
+        return ["nothing is wrong with the definitions"]
+    page: list[str | Line] = [_diagnostic(each) for each in found]
+    errors = sum(each.severity == "error" for each in found)
+    counts = [f"{errors} error{'' if errors == 1 else 's'}"] if errors else []
+    if len(found) > errors:
+        counts.append(f"{len(found) - errors} warning{'' if len(found) - errors == 1 else 's'}")
+    return [*page, ", ".join(counts)]
+
+
+def _diagnostic(found: Diagnostic) -> Line:
+    style: Style = "bad" if found.severity == "error" else "warn"
+    return line(
+        Part(place(found), "strong"),
+        ": ",
+        Part(found.severity, style),
+        f": {found.message} ",
+        Part(f"[{found.code}]", "dim"),
+    )
+
+
+def place(found: Diagnostic) -> str:
+    """Name the place of a diagnostic."""
+    parts = [found.notebook or "project"]
+    if found.cell is not None:
+        parts.append(f"cell {found.cell}")
+    if found.line is not None:
+        parts.append(f"line {found.line}")
+    return ", ".join(parts)

@@ -1,0 +1,48 @@
+"""Which page shows the data of which command."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from nbpipe.pages.page import Page
+
+#: By command: module in `nbpipe.pages` and the function in it.
+_PAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "list": ("assets", "listing"),
+        "status": ("assets", "status"),
+        "validate": ("assets", "diagnostics"),
+        "show": ("details", "asset"),
+        "why": ("details", "explanation"),
+        "load": ("details", "stored_file"),
+        "materialize": ("runs", "result"),
+        "run": ("runs", "result"),
+        "runs": ("runs", "listing"),
+        "runs show": ("runs", "details"),
+        "runs cancel": ("runs", "canceled"),
+        "runs retry": ("runs", "result"),
+        "_run": ("runs", "result"),
+        "verify": ("runs", "verification"),
+        "lineage": ("upkeep", "written"),
+        "rollback": ("upkeep", "rolled_back"),
+        "rename": ("upkeep", "renamed"),
+        "wipe": ("upkeep", "wiped"),
+        "gc": ("upkeep", "collected"),
+        "init": ("upkeep", "initialized"),
+        "doctor": ("upkeep", "checks"),
+    }
+)
+
+
+def page_of(command: str, data: Any) -> Page:
+    """Return what a command shows; text is shown as it is."""
+    if isinstance(data, str):
+        from nbpipe.pages.page import Block
+
+        return [Block(data.rstrip("\n"))] if data else []
+    module, function = _PAGES[command]
+    draw: Callable[[Any], Page] = getattr(importlib.import_module(f"nbpipe.pages.{module}"), function)
+    return draw(data)
