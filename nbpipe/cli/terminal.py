@@ -84,7 +84,7 @@ def _confirm(question: str) -> bool:
 
 def _answer(context: click.Context, path: str, data: Any) -> int:
     if context.meta.get(_JSON):
-        from nbpipe.cli.json_output import encoded
+        from nbpipe.pages.json_output import encoded
 
         click.echo(encoded(data))
     else:

@@ -85,7 +85,7 @@ def prepare(
 
 
 def carry_out(workspace: Workspace, plan: RunPlan, *, parent: str | None = None) -> RunResult:
-    """Carry out the run of a plan in this process, wait for its end and say what became of it.
+    """Carry out the run of a plan, wait for its end and say what became of it.
 
     Args:
         workspace: the project.
@@ -94,16 +94,19 @@ def carry_out(workspace: Workspace, plan: RunPlan, *, parent: str | None = None)
     """
     if not plan.steps:
         return NOTHING_DONE
-    run = run_plan(workspace, plan, trigger="manual" if parent is None else "retry", parent=parent)
+    run = run_plan(workspace, plan, trigger=current_surface().trigger if parent is None else "retry", parent=parent)
     return result_of(workspace.store, run)
 
 
 def run_plan(workspace: Workspace, plan: RunPlan, *, trigger: str, parent: str | None = None) -> Run:
-    """Carry out the run of a plan in this process and return it as it ended; the current surface shows progress."""
+    """Carry out the run of a plan and return it as it ended; the current surface says where, and shows progress."""
     from nbpipe.execution.submit import Origin
     from nbpipe.execution.workers import this_worker
 
-    with current_surface().watch(plan) as on_event:
+    surface = current_surface()
+    if surface.follow is not None:
+        return surface.follow(workspace, plan, _submit(workspace, plan, Origin(trigger=trigger, parent=parent)))
+    with surface.watch(plan) as on_event:
         run_id = _submit(workspace, plan, Origin(trigger=trigger, parent=parent, worker=this_worker()))
         return execute(workspace, run_id, on_event)
 

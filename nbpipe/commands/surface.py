@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import click
 
+from nbpipe.commands.workspace import Workspace
 from nbpipe.core.plans import RunPlan
 from nbpipe.core.ports import ProgressListener
+from nbpipe.core.records import Run
 from nbpipe.core.tasks import RunProgress
 
 _PLACE = "nbpipe.surface"
@@ -31,6 +33,11 @@ class Surface:
     """Shows the progress of a run that is about to start."""
     confirm: Callable[[str], bool] | None = None
     """Asks a question that is answered with yes or no; None: nobody is there to answer."""
+    follow: Callable[[Workspace, RunPlan, str], Run] | None = None
+    """Has a queued run, given by its id, carried out by another process and returns it as it ended; None: this
+    process carries it out."""
+    trigger: str = "manual"
+    """Why its runs are started."""
     data: bool = False
     """A program reads the answer: it wants data rather than a drawing."""
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import shlex
 from typing import Any, cast
 
-from nbpipe.commands.invoke import Usage, invoke, parse
+import click
+
+from nbpipe.commands.invoke import Usage, command, invoke, parse
 from nbpipe.errors import UsageError
+from nbpipe.kernel.answers import Answer
 from nbpipe.kernel.live import LiveSession
 from nbpipe.kernel.sessions import Session
 
-#: Commands that start work: inside a step they do nothing, so that a notebook never launches itself.
-_STARTS_WORK = frozenset({"materialize"})
+#: What starts work or changes what is going on: inside a step it does nothing, so that a notebook never
+#: launches itself.
+_STARTS_WORK = frozenset({"materialize", "runs retry", "runs cancel"})
 
 
 def run(name: str, line: str, session: Session) -> Any:
-    """Carry out the command `name` with the words of `line`; show what it says in the notebook.
+    """Carry out the command `name` with the words of `line`; return what the notebook shows.
 
     Raises:
         UsageError: the line can't be read.
@@ -25,19 +29,20 @@ def run(name: str, line: str, session: Session) -> Any:
     if isinstance(arguments, Usage):
         print(arguments.text)  # noqa: T201 - IPython shows help like this
         return None
-    if session.in_step and name in _STARTS_WORK:
-        print(f"%{name} does nothing in a job: this notebook is being executed by one")  # noqa: T201 - the cell's output
-        return None
-    if name == "materialize":
-        from nbpipe.kernel.materializing import materialize
+    full = _full_name(name, words)
+    if full in _STARTS_WORK:
+        if session.in_step:
+            print(f"%{full} does nothing in a job: this notebook is being executed by one")  # noqa: T201 - the cell's output
+            return None
+        from nbpipe.kernel.materializing import carry_out
 
-        return materialize(cast("LiveSession", session), **arguments)
+        return carry_out(full, words, cast("LiveSession", session))
     if name == "lineage" and not (arguments["format_"] or arguments["output"]):
         from nbpipe.kernel.lineage import show_lineage
 
         return show_lineage(session, selection=arguments["selection"], limit=arguments["limit"])
     session.workspace.reload()
-    return CommandOutput(name, invoke(name, words, session.workspace))
+    return Answer(full, invoke(name, words, session.workspace))
 
 
 def split(line: str) -> list[str]:
@@ -50,3 +55,10 @@ def split(line: str) -> list[str]:
         return shlex.split(line)
     except ValueError as error:
         raise UsageError(f"{line.strip()!r} can't be read: {error}") from error
+
+
+def _full_name(name: str, words: list[str]) -> str:
+    """Return the name of the command that is meant, with that of the inner one for `%runs show`."""
+    found = command(name)
+    inner = next((word for word in words if isinstance(found, click.Group) and word in found.commands), None)
+    return name if inner is None else f"{name} {inner}"

@@ -9,17 +9,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any
-
-from IPython.core.display_functions import display
+from collections.abc import Callable, Iterator
+from typing import IO
 
 from nbpipe import clock
 from nbpipe.commands import materialize as command
+from nbpipe.commands.invoke import Usage, invoke, parse
+from nbpipe.commands.run_results import RunResult
+from nbpipe.commands.surface import Surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.plans import RunPlan
 from nbpipe.core.records import ACTIVE_RUN, Run, RunAsset
 from nbpipe.errors import ExecutionError
+from nbpipe.kernel.answers import Answer
 from nbpipe.kernel.live import LiveSession
 from nbpipe.kernel.run_display import RunDisplay
 
@@ -27,10 +29,10 @@ _PATIENCE = 0.5
 """Seconds without news after which the process of the run is looked at."""
 
 
-def materialize(session: LiveSession, selection: str, *, stale: bool, parameters: Mapping[str, Any]) -> None:
-    """Run the saved notebooks of the selected assets, and bind what they computed where it is bound here.
+def carry_out(name: str, words: list[str], session: LiveSession) -> Answer | None:
+    """Carry out a command that works on the saved notebooks; bind what it computed where that is bound here.
 
-    Without a selection the assets of this notebook are meant.
+    `%materialize` without a selection means the assets of this notebook.
 
     Raises:
         RefusedError: cells executed here differ from the saved ones, or the selection can't be run.
@@ -39,18 +41,22 @@ def materialize(session: LiveSession, selection: str, *, stale: bool, parameters
     session.refuse_unsaved()
     workspace = session.workspace
     workspace.reload()
-    chosen = selection or " ".join(session.notebook_assets()) or "*"
-    plan = command.prepare(workspace, chosen, stale=stale, parameters=parameters)
-    if not plan.steps:
+    arguments = parse(name, words)
+    if name == "materialize" and not isinstance(arguments, Usage) and not arguments["selection"]:
+        words = [*words, "--", *(session.notebook_assets() or ("*",))]
+    surface = Surface(follow=_follow, trigger="notebook")
+    result = invoke(name.partition(" ")[0], words, workspace, surface=surface)
+    if not isinstance(result, RunResult):
+        return Answer(name, result)
+    if result.run_id is None:
         print("everything selected is fresh: nothing to run")  # noqa: T201 - the cell's output
-        return
-    shown = RunDisplay(plan)
-    shown.handle = display(shown, display_id=True)
-    run = _carried_out(workspace, plan, shown.update)
-    outcomes = workspace.store.run_assets(run.id)
+        return None
+    outcomes = workspace.store.run_assets(result.run_id)
     session.reloaded([each.asset for each in outcomes if each.outcome == "success"])
-    if run.status != "success":
+    if result.status != "success":
+        run = _current(workspace, result.run_id)
         raise ExecutionError(f"run {run.id}: {run.status}: {run.error or 'see its record'}")
+    return None
 
 
 def start_run(session: LiveSession, selection: str, *, stale: bool = False) -> str | None:
@@ -66,20 +72,19 @@ def start_run(session: LiveSession, selection: str, *, stale: bool = False) -> s
     return run_id
 
 
-def _carried_out(
-    workspace: Workspace, plan: RunPlan, tell: Callable[[Run, list[RunAsset], list[str]], None]
-) -> Run:
-    """Start the run of a plan and follow it to its end; cancel it on an interrupt."""
-    run_id = command.start(workspace, plan, trigger="notebook")
+def _follow(workspace: Workspace, plan: RunPlan, run_id: str) -> Run:
+    """Let another process carry out a queued run; show it until it has ended; cancel it on an interrupt."""
+    shown = RunDisplay(plan)
+    shown.show()
     with tempfile.TemporaryFile() as said:
         process = _spawn(workspace, run_id, said)
         try:
             for run in _news(workspace, run_id, process, said):
-                _tell(workspace, run, tell)
+                _tell(workspace, run, shown.update)
         except KeyboardInterrupt:
             workspace.store.request_cancel(run_id, at=clock.now())
             for run in _news(workspace, run_id, process, said):
-                _tell(workspace, run, tell)
+                _tell(workspace, run, shown.update)
         process.wait()
     return _current(workspace, run_id)
 
@@ -128,4 +133,3 @@ def _spawn(workspace: Workspace, run_id: str, said: int | IO[bytes]) -> subproce
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-

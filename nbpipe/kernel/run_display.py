@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from typing import Any
 
-from IPython.core.display_functions import DisplayHandle
+from IPython.core.display_functions import DisplayHandle, display
 
 from nbpipe.core.plans import RunPlan
 from nbpipe.core.records import Outcome, Run, RunAsset
@@ -33,18 +34,24 @@ class RunDisplay:
 
     def __init__(self, plan: RunPlan) -> None:
         """Begin with everything queued."""
-        self.handle: DisplayHandle | None = None
+        self._handle: DisplayHandle | None = None
         self._run: Run | None = None
         self._assets = [RunAsset(run_id="", asset=spec.key) for spec in plan.assets]
         self._records: list[str] = []
+
+    def show(self) -> None:
+        """Display it, to be updated in place."""
+        show: Callable[..., DisplayHandle | None] = display
+        self._handle = show(self, display_id=True)
 
     def update(self, run: Run, assets: list[RunAsset], records: list[str]) -> None:
         """Show what has changed."""
         if (run, assets, records) == (self._run, self._assets, self._records):
             return
         self._run, self._assets, self._records = run, assets, records
-        if self.handle is not None:
-            self.handle.update(self)
+        if self._handle is not None:
+            update: Callable[[RunDisplay], None] = self._handle.update
+            update(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": self._plain(), "text/html": self._html()}

@@ -27,7 +27,7 @@ _LEVEL: Mapping[str, tuple[str, Style]] = {
 
 def written(found: Written | LineageView) -> Page:
     """Say what was written."""
-    from nbpipe.cli.json_output import encoded
+    from nbpipe.pages.json_output import encoded
     from nbpipe.commands.lineage import Written as File
     from nbpipe.pages.page import Block
 
