@@ -33,6 +33,7 @@ LATER_LINE_MAGICS = frozenset({"job", "schedule"})
 DECLARED_LATER = LATER_CELL_MAGICS | LATER_LINE_MAGICS
 
 _WORD = re.compile(r"""(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+""")
+_PLAIN = re.compile(r"\S+")
 _KEYED = frozenset({"tags", "metadata"})
 _QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)\'""")
 
@@ -111,6 +112,8 @@ def split_cell(source: str) -> CellSplit:
 
 
 def _scan(line: str) -> list[Word]:
+    if '"' not in line and "'" not in line:
+        return [Word(found.group(), found.start(), _is_option(found.group())) for found in _PLAIN.finditer(line)]
     words: list[Word] = []
     position, end = 0, len(line)
     while True:

@@ -84,11 +84,11 @@ class ExpressionWalker:
             kind = node.__class__
             if kind is ast.Name:
                 self.scope.bind(node.id)  # type: ignore[attr-defined]
-            elif isinstance(node, ast.Tuple | ast.List):
+            elif isinstance(node, (ast.Tuple, ast.List)):
                 stack += node.elts[::-1]
             elif isinstance(node, ast.Starred):
                 stack.append(node.value)
-            elif isinstance(node, ast.Attribute | ast.Subscript):
+            elif isinstance(node, (ast.Attribute, ast.Subscript)):
                 self._store(node)
 
     def defaults(self, arguments: ast.arguments) -> None:

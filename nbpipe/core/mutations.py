@@ -58,9 +58,12 @@ MODULES = frozenset(
 )
 
 
+_PARTS = (ast.Attribute, ast.Subscript, ast.Starred)
+
+
 def root(node: ast.AST) -> str | None:
     """Return `x` for `x`, `x.a`, `x[0].b[1]` and so on; None if it starts with something else than a name."""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
+    while isinstance(node, _PARTS):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
 

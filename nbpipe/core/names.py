@@ -24,7 +24,16 @@ from nbpipe.core.sources import (
     without_cell_magic,
 )
 
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_KINDS = {
+    ast.Assign: "assign",
+    ast.AnnAssign: "assign",
+    ast.AugAssign: "assign",
+    ast.Import: "import",
+    ast.ImportFrom: "import",
+    ast.FunctionDef: "def",
+    ast.AsyncFunctionDef: "def",
+    ast.ClassDef: "class",
+}
 _by_place = attrgetter("line", "name")
 
 
@@ -151,7 +160,7 @@ def _statement(node: ast.stmt, walker: PathWalker, lines: list[str]) -> Statemen
         free = {*scope.rebound, *(read.name for read in reads)}
         changed = tuple(name for name in (scope.changed | scope.rebound) if name in free)
     return Statement(
-        line=min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))]),
+        line=min([node.lineno, *[each.lineno for each in getattr(node, "decorator_list", ())]]),
         end_line=node.end_lineno or node.lineno,
         kind=_kind(node),
         fingerprint=fingerprint(node),
@@ -180,15 +189,9 @@ def _one_a_name(reads: list[Read]) -> tuple[Read, ...]:
 
 
 def _kind(node: ast.stmt) -> str:
-    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        return "assign"
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return "import"
-    if isinstance(node, _DEFINITIONS):
-        return "def"
-    if isinstance(node, ast.ClassDef):
-        return "class"
-    return "expression" if isinstance(node, ast.Expr) and gives_value(node.value) else "other"
+    if isinstance(node, ast.Expr):
+        return "expression" if gives_value(node.value) else "other"
+    return _KINDS.get(node.__class__, "other")
 
 
 def _literal(node: ast.stmt, lines: list[str]) -> str | None:

@@ -23,7 +23,7 @@ from nbpipe.core.declarations import (
     split_cell,
 )
 from nbpipe.core.definitions import ParameterDef
-from nbpipe.core.facts import CodeFacts, Statement, SyntaxProblem
+from nbpipe.core.facts import CodeFacts
 from nbpipe.core.fingerprints import text_hash
 from nbpipe.core.keys import check_name
 from nbpipe.core.names import analyze
@@ -201,7 +201,7 @@ def _plain_code(cell: CellText, transform: Transform | None) -> _Code:
 
 
 def _analyzed(source: str, line: int, transform: Transform | None) -> _Code:
-    facts = _shifted(analyze(source, transform=transform), line - 1)
+    facts = analyze("\n" * (line - 1) + source, transform=transform)  # lines count from the top of the cell
     if facts.problem is None:
         return _Code(facts, line)
     return _Code(
@@ -301,29 +301,3 @@ def _literal_parameters(code: CodeFacts) -> tuple[ParameterDef, ...]:
         if s.literal is not None and len(s.binds) == 1
     }
     return tuple(found.values())
-
-
-def _shifted(facts: CodeFacts, by: int) -> CodeFacts:
-    """Let lines count from the top of the cell."""
-    if by == 0:
-        return facts
-    replace = msgspec.structs.replace
-    problem = facts.problem
-    return replace(
-        facts,
-        statements=tuple(_shifted_statement(statement, by) for statement in facts.statements),
-        reads=tuple(replace(read, line=read.line + by) for read in facts.reads),
-        magics=tuple(replace(magic, line=magic.line + by) for magic in facts.magics),
-        problem=SyntaxProblem(problem.message, problem.line + by) if problem else None,
-    )
-
-
-def _shifted_statement(statement: Statement, by: int) -> Statement:
-    replace = msgspec.structs.replace
-    return replace(
-        statement,
-        line=statement.line + by,
-        end_line=statement.end_line + by,
-        reads=tuple(replace(read, line=read.line + by) for read in statement.reads),
-        imports=tuple(replace(imported, line=imported.line + by) for imported in statement.imports),
-    )

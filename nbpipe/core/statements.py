@@ -210,7 +210,7 @@ class StatementWalker(ExpressionWalker):
         """Note the last variable of a target."""
         if self.scope is not self.top:
             return
-        while isinstance(target, ast.Tuple | ast.List | ast.Starred):
+        while isinstance(target, (ast.Tuple, ast.List, ast.Starred)):
             if isinstance(target, ast.Starred):
                 target = target.value
             elif target.elts:
