@@ -75,7 +75,13 @@ def _surface(context: click.Context) -> Surface:
 
     quiet = bool(context.meta.get(_JSON))
     asks = sys.stdin is not None and sys.stdin.isatty()
-    return Surface(watch=lambda plan: watching(plan, quiet=quiet), confirm=_confirm if asks else None, data=quiet)
+    return Surface(
+        watch=lambda plan: watching(plan, quiet=quiet), confirm=_confirm if asks else None, say=_say, data=quiet
+    )
+
+
+def _say(message: str) -> None:
+    click.echo(f"nbpipe: {shown(message)}", err=True)
 
 
 def _confirm(question: str) -> bool:

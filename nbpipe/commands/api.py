@@ -12,7 +12,6 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from nbpipe import settings
 from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import CanceledError, ExecutionError, MissingValueError
 
@@ -121,9 +120,9 @@ class Project:
         """
         from nbpipe.commands.materialize import carry_out, prepare
         from nbpipe.commands.run_results import NOTHING_DONE
+        from nbpipe.commands.surface import does_nothing_here
 
-        if settings.current_run_id() is not None:
-            print("nbpipe.materialize does nothing in a job: this notebook is being executed by one")  # noqa: T201 - the cell's output
+        if does_nothing_here("nbpipe.materialize"):
             return NOTHING_DONE
         workspace = self._reloaded()
         result = carry_out(workspace, prepare(workspace, selection, stale=stale, parameters=parameters))

@@ -13,7 +13,7 @@ import click
 from nbpipe import clock
 from nbpipe.commands.arguments import parameter_option, partition_options, selection_argument
 from nbpipe.commands.run_results import NOTHING_DONE, RunResult, result_of
-from nbpipe.commands.surface import current_surface
+from nbpipe.commands.surface import current_surface, does_nothing_here
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.parameter_checks import parameters_for
 from nbpipe.core.parameters import canonical
@@ -92,7 +92,7 @@ def carry_out(workspace: Workspace, plan: RunPlan, *, parent: str | None = None)
         plan: without steps, nothing happens.
         parent: the run that this one retries.
     """
-    if not plan.steps:
+    if does_nothing_here("starting a run") or not plan.steps:
         return NOTHING_DONE
     run = run_plan(workspace, plan, trigger=current_surface().trigger if parent is None else "retry", parent=parent)
     return result_of(workspace.store, run)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import click
 
+from nbpipe import settings
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.plans import RunPlan
 from nbpipe.core.ports import ProgressListener
@@ -38,6 +39,8 @@ class Surface:
     process carries it out."""
     trigger: str = "manual"
     """Why its runs are started."""
+    say: Callable[[str], None] = print
+    """Shows one line that is not the answer."""
     data: bool = False
     """A program reads the answer: it wants data rather than a drawing."""
 
@@ -50,6 +53,17 @@ def current_surface() -> Surface:
     context = click.get_current_context(silent=True)
     found = SILENT if context is None else context.meta.get(_PLACE, SILENT)
     return found if isinstance(found, Surface) else SILENT
+
+
+def does_nothing_here(what: str) -> bool:
+    """Tell whether this process works for a run, where nothing starts work or takes values away; if so, say it.
+
+    A notebook that is executed by a job must never launch itself.
+    """
+    if settings.current_run_id() is None:
+        return False
+    current_surface().say(f"{what} does nothing in a job: this notebook is being executed by one")
+    return True
 
 
 def set_surface(context: click.Context, surface: Surface) -> None:

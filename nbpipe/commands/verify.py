@@ -10,6 +10,7 @@ from typing import Any, Literal
 import click
 import msgspec
 
+from nbpipe import settings
 from nbpipe.commands.materialize import run_plan
 from nbpipe.commands.references import find, whole_asset
 from nbpipe.commands.workspace import Workspace
@@ -61,6 +62,8 @@ def command(workspace: Workspace, asset: str) -> Verification:
     workspace.settle()
     stored = {each: find(workspace, each) for each in spec.siblings}
     _refuse_changed(workspace, stored)
+    if settings.current_run_id() is not None:
+        raise RefusedError("verify starts a run, and can't be used in a job")
     run = run_plan(workspace, _plan(workspace, key, stored[key]), trigger="verify")
     records = tuple(step.output for step in workspace.store.steps(run.id))
     computed = _reported(workspace.root, records)

@@ -7,7 +7,7 @@ import msgspec
 
 from nbpipe import clock
 from nbpipe.commands.references import known_asset, refuse_active, whole_asset
-from nbpipe.commands.surface import current_surface
+from nbpipe.commands.surface import current_surface, does_nothing_here
 from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import RefusedError
 
@@ -29,6 +29,8 @@ def command(workspace: Workspace, *, asset: str, yes: bool) -> Wiped:
     key = whole_asset(asset, "wipe").asset
     workspace.settle()
     refuse_active(known_asset(workspace, key), key, "wipe it")
+    if does_nothing_here("wipe"):
+        return Wiped(asset=key, values=0, bytes=0)
     if not yes:
         confirm = current_surface().confirm
         if confirm is None:

@@ -27,8 +27,8 @@ _LEVEL: Mapping[str, tuple[str, Style]] = {
 
 def written(found: Written | LineageView) -> Page:
     """Say what was written."""
-    from nbpipe.pages.json_output import encoded
     from nbpipe.commands.lineage import Written as File
+    from nbpipe.pages.json_output import encoded
     from nbpipe.pages.page import Block
 
     if isinstance(found, File):

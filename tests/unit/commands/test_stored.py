@@ -280,6 +280,16 @@ def test_materialize_in_python_does_nothing_within_a_run(shop, monkeypatch, caps
     assert "does nothing in a job" in capsys.readouterr().out
 
 
+def test_within_a_run_the_terminal_starts_and_removes_nothing(stored, terminal, monkeypatch):
+    monkeypatch.setenv("NBPIPE_RUN_ID", "01a")
+    answer = terminal("materialize", "*", "--json")
+    assert (answer.status, answer.data["run_id"]) == (0, None)
+    assert "does nothing in a job" in answer.err
+    assert terminal.json("wipe", "total", "--yes")["values"] == 0
+    assert terminal("verify", "total").status == 2
+    assert terminal.json("status", "total")[0]["status"] == "fresh"
+
+
 def test_nothing_is_left_open(stored):
     with Workspace.open(stored) as workspace:
         assert workspace.states(["total"])["total"].current is not None
