@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from typing import Any, cast
 
 import click
@@ -12,6 +12,9 @@ from nbpipe.errors import UsageError
 from nbpipe.kernel.answers import Answer
 from nbpipe.kernel.live import LiveSession
 from nbpipe.kernel.sessions import Session
+
+_WORD = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
+_QUOTED = re.compile(r"""\"[^"]*\"|'[^']*'""")
 
 #: What starts work or changes what is going on: inside a step it does nothing, so that a notebook never
 #: launches itself.
@@ -46,15 +49,17 @@ def run(name: str, line: str, session: Session) -> Any:
 
 
 def split(line: str) -> list[str]:
-    """Split a line into words; values with blanks are quoted.
+    """Split a line into words.
+
+    A word that is quoted as a whole loses its quotes; quotes inside a word stay, for a selection such as
+    `notebook:"my work.ipynb"` or a parameter such as `name="a b"` to read them.
 
     Raises:
         UsageError: a quote is never closed.
     """
-    try:
-        return shlex.split(line)
-    except ValueError as error:
-        raise UsageError(f"{line.strip()!r} can't be read: {error}") from error
+    if _WORD.sub("", line).strip():
+        raise UsageError(f"{line.strip()!r} can't be read: a quote is never closed")
+    return [word[1:-1] if _QUOTED.fullmatch(word) else word for word in _WORD.findall(line)]
 
 
 def _full_name(name: str, words: list[str]) -> str:
