@@ -59,6 +59,8 @@ class LiveNotebook:
         self._stopped: dict[str, int] = {}
         self._known: dict[tuple[str, bool], CellFacts] = {}
         self._facts: NotebookFacts | None = None
+        """None: something happened since they were put together."""
+        self._latest = NotebookFacts(path=path)
 
     # --- what happens ---
 
@@ -118,9 +120,10 @@ class LiveNotebook:
     def facts(self) -> NotebookFacts:
         """Return the facts of the notebook as this kernel knows it: the same object until something changes."""
         if self._facts is None or len(self._runs) > len(self._saved.keys() & self._runs.keys()):
-            cells = tuple(self._cells())
-            if self._facts is None or self._facts.cells != cells:
-                self._facts = NotebookFacts(path=self.path, kernel=self._kernel, content_hash="", cells=cells)
+            facts = NotebookFacts(path=self.path, kernel=self._kernel, content_hash="", cells=tuple(self._cells()))
+            if facts != self._latest:
+                self._latest = facts
+            self._facts = self._latest
         return self._facts
 
     def cell(self, cell_id: str) -> CellFacts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_origin
@@ -128,14 +129,15 @@ def load_config(root: Path, env: str = DEFAULT_ENVIRONMENT) -> Config:
     environments = tables.pop("env", {})
     if not isinstance(environments, dict):
         raise _problem(file, "env", "expected tables [env.NAME]")
-    _tables(tables, file, "")
+    chosen = _tables(tables, file, "")
     for name, changes in environments.items():
         if _ENVIRONMENT.fullmatch(name) is None:
             raise _problem(file, f"env.{name}", "names of environments are made of letters, digits and _ . -")
         _tables(changes, file, f"env.{name}")  # also those not chosen: a mistake shows before it is needed
     if environments and env not in environments and env != DEFAULT_ENVIRONMENT:
         raise ConfigError(f"{file.name} has no environment {env!r}{_hint(env, environments)}")
-    chosen = _tables(_merged(tables, environments.get(env, {})), file, "")
+    if env in environments:
+        chosen = _tables(_merged(tables, environments[env]), file, "")
     return Config(**msgspec.structs.asdict(chosen), env=env, file=file.name)
 
 
@@ -194,7 +196,7 @@ def _check_urls(tables: Tables, file: Path, path: str) -> None:
 def _converted(value: Any, kind: Any, file: Path, path: str) -> Any:
     """Convert one value of the file; tables are walked here so that an error can name the whole key path."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         for key in _table(value, file, path):
             if key in _LATER.get(kind, ()):
                 raise _problem(file, _join(path, key), "is not available in this version: remove it")
@@ -209,6 +211,12 @@ def _converted(value: Any, kind: Any, file: Path, path: str) -> Any:
         return msgspec.convert(value, kind, dec_hook=_custom)
     except msgspec.ValidationError as error:
         raise _problem(file, path, re.sub(r" - at `.*`$", "", str(error)).replace("`", "")) from error
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, Any]:
+    """Return the types of a table's keys; msgspec would find them out anew each time."""
+    return {field.name: field.type for field in msgspec.structs.fields(kind)}
 
 
 def _table(value: Any, file: Path, path: str) -> dict[str, Any]:
