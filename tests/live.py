@@ -126,7 +126,7 @@ class Person:
         return session
 
     def state(self, asset: str) -> AssetState:
-        return self.session.workspace.states([asset])[asset]
+        return self.session.workspace.states([asset]).get(asset, AssetState(asset=asset))
 
     def current(self, asset: str) -> Materialization:
         found = self.state(asset).current

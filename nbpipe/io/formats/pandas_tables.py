@@ -135,7 +135,7 @@ def _restore(table: Any) -> tuple[Any, Mapping[str, Any]]:
     """Return the frame and its description."""
     description = json.loads(table.schema.metadata[_DESCRIPTION])
     frame = table.to_pandas(use_threads=not is_small(table.num_rows, table.num_columns))
-    frame = repair(frame, table, description["repairs"])
+    frame = _own_categories(repair(frame, table, description["repairs"]))
     frame.index = repair_index(frame.index, description["utc"])
     if "range" in description:
         frame.columns = _range(*description["range"], name=frame.columns.name)
@@ -143,6 +143,14 @@ def _restore(table: Any) -> tuple[Any, Mapping[str, Any]]:
         frame.index.freq = description["freq"]
     frame.attrs = description["attrs"]
     return frame, description
+
+
+def _own_categories(frame: Any) -> Any:
+    """Return the frame with categories that can be assigned to: pyarrow's codes are read-only memory."""
+    for position, dtype in enumerate(frame.dtypes):
+        if str(dtype) == "category":
+            frame.isetitem(position, frame.iloc[:, position].copy(deep=True))
+    return frame
 
 
 def _range(start: int, stop: int, step: int, *, name: Any) -> Any:
