@@ -15,8 +15,8 @@ from typing import NamedTuple
 Clock = Callable[[], float]
 Work = Callable[[], object]
 
-#: What the plain loop takes on the machine for which limits in milliseconds are meant, in seconds.
-_NOMINAL = 0.008
+#: What the plain loop takes on the machine for which limits in milliseconds are meant.
+_NOMINAL = 8.0
 
 
 class Figure(NamedTuple):
@@ -79,4 +79,9 @@ def loop() -> None:
 
 def slowness(clock: Clock = time.perf_counter) -> float:
     """Return how many times slower than meant this machine is now; at least 1."""
-    return max(1.0, milliseconds(loop, times=15, clock=clock) / 1000 / _NOMINAL)
+    return slower(milliseconds(loop, times=15, clock=clock))
+
+
+def slower(loop_took: float) -> float:
+    """Return how many times slower than meant a machine is on which the plain loop took these milliseconds."""
+    return max(1.0, loop_took / _NOMINAL)
