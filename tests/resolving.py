@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-from nbpipe.core.cells import CellText, NotebookText
 from nbpipe.core.definitions import CellDef, Definitions, Diagnostic
-from nbpipe.core.modules import ModuleFacts
-from nbpipe.core.names import analyze
-from nbpipe.core.notebooks import NotebookFacts, notebook_facts
-from nbpipe.core.resolution import resolve
+from nbpipe.core.reading.cells import CellText, NotebookText
+from nbpipe.core.reading.names import analyze
+from nbpipe.core.reading.notebooks import NotebookFacts, notebook_facts
+from nbpipe.core.resolving.modules import ModuleFacts
+from nbpipe.core.resolving.resolution import resolve
 
 Cell = str | tuple[str, str]
 """A source, or a tag and a source."""

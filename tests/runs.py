@@ -14,11 +14,11 @@ from typing import Any
 
 from nbpipe import clock
 from nbpipe.core.graph import AssetGraph
-from nbpipe.core.planning import plan_run
-from nbpipe.core.plans import Mode, RunPlan, StepPlan
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Run
-from nbpipe.core.tasks import OutputLimits, RunProgress
+from nbpipe.core.runs.planning import plan_run
+from nbpipe.core.runs.plans import Mode, RunPlan, StepPlan
+from nbpipe.core.runs.tasks import OutputLimits, RunProgress
 from nbpipe.execution.processes import marked
 from nbpipe.execution.runner import Runner, Site
 from nbpipe.execution.submit import submit

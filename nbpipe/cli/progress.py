@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import click
 
-from nbpipe.core.plans import RunPlan
 from nbpipe.core.ports import ProgressListener
-from nbpipe.core.tasks import RunProgress
+from nbpipe.core.runs.plans import RunPlan
+from nbpipe.core.runs.tasks import RunProgress
 from nbpipe.pages.text import shown
 
 _MARKS = {"success": "✓", "unchanged": "=", "failed": "✗", "canceled": "-", "skipped": "-"}

@@ -18,7 +18,7 @@ from nbpipe.commands.place import Place
 from nbpipe.commands.validate import diagnostics
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.records import ACTIVE_RUN
-from nbpipe.core.tasks import DEFAULT_KERNEL
+from nbpipe.core.runs.tasks import DEFAULT_KERNEL
 from nbpipe.errors import NbpipeError
 
 _DISTRIBUTION = "jupyterlab-nbpipe"

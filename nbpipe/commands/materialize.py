@@ -15,12 +15,12 @@ from nbpipe.commands.arguments import parameter_option, partition_options, selec
 from nbpipe.commands.run_results import NOTHING_DONE, RunResult, result_of
 from nbpipe.commands.surface import current_surface, does_nothing_here
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.parameter_checks import parameters_for
 from nbpipe.core.parameters import canonical
-from nbpipe.core.planning import plan_run
-from nbpipe.core.plans import Mode, RunPlan
 from nbpipe.core.ports import ProgressListener
 from nbpipe.core.records import Run, StoredValue
+from nbpipe.core.runs.parameter_checks import parameters_for
+from nbpipe.core.runs.planning import plan_run
+from nbpipe.core.runs.plans import Mode, RunPlan
 from nbpipe.core.staleness import Assessment
 from nbpipe.errors import NbpipeError, UsageError
 
@@ -191,7 +191,7 @@ def _submit(workspace: Workspace, plan: RunPlan, origin: Origin) -> str:
 
 
 def _runner(workspace: Workspace, on_event: ProgressListener | None) -> Runner:
-    from nbpipe.core.tasks import OutputLimits
+    from nbpipe.core.runs.tasks import OutputLimits
     from nbpipe.execution.runner import Runner, Site
     from nbpipe.execution.steps import ignore
 

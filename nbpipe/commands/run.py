@@ -12,8 +12,8 @@ from nbpipe.commands.materialize import carry_out
 from nbpipe.commands.run_results import RunResult
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.parameters import parse_assignments
-from nbpipe.core.planning import plan_notebook
-from nbpipe.core.plans import RunPlan
+from nbpipe.core.runs.planning import plan_notebook
+from nbpipe.core.runs.plans import RunPlan
 from nbpipe.errors import RefusedError, UnknownNameError
 
 

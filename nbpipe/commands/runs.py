@@ -12,9 +12,9 @@ from nbpipe import clock
 from nbpipe.commands.materialize import carry_out
 from nbpipe.commands.run_results import RunDetails, RunResult, RunRow, details_of, row_of
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.planning import plan_notebook, plan_run
-from nbpipe.core.plans import RunPlan
 from nbpipe.core.records import ACTIVE_RUN, Run
+from nbpipe.core.runs.planning import plan_notebook, plan_run
+from nbpipe.core.runs.plans import RunPlan
 from nbpipe.errors import RefusedError, UnknownNameError
 
 _RECENT = 200

@@ -10,10 +10,10 @@ import click
 
 from nbpipe import settings
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.plans import RunPlan
 from nbpipe.core.ports import ProgressListener
 from nbpipe.core.records import Run
-from nbpipe.core.tasks import RunProgress
+from nbpipe.core.runs.plans import RunPlan
+from nbpipe.core.runs.tasks import RunProgress
 
 _PLACE = "nbpipe.surface"
 

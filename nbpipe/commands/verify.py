@@ -15,9 +15,9 @@ from nbpipe.commands.materialize import run_plan
 from nbpipe.commands.references import find, whole_asset
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.parameters import canonical_source
-from nbpipe.core.planning import plan_run
-from nbpipe.core.plans import VERIFIED, Computed, RunPlan
 from nbpipe.core.records import Materialization, RunStatus
+from nbpipe.core.runs.planning import plan_run
+from nbpipe.core.runs.plans import VERIFIED, Computed, RunPlan
 from nbpipe.errors import RefusedError
 
 Result = Literal["equal", "different", "unknown", "failed"]

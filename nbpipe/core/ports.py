@@ -26,7 +26,7 @@ from nbpipe.core.records import (
     WorkerId,
     WorkerState,
 )
-from nbpipe.core.tasks import RunProgress, StepOutcome, StepTask
+from nbpipe.core.runs.tasks import RunProgress, StepOutcome, StepTask
 
 
 class AssetStore(Protocol):

@@ -21,7 +21,7 @@ from nbformat.v4 import output_from_msg
 
 from nbpipe import clock
 from nbpipe.core.ports import Kernel
-from nbpipe.core.tasks import OutputLimits
+from nbpipe.core.runs.tasks import OutputLimits
 from nbpipe.errors import KernelDiedError
 from nbpipe.execution.outputs import CellOutputs
 

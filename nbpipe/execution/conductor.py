@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from nbpipe.core.plans import CellPlan
-from nbpipe.core.tasks import StepTask
+from nbpipe.core.runs.plans import CellPlan
+from nbpipe.core.runs.tasks import StepTask
 from nbpipe.errors import CanceledError, CellError, KernelDiedError
 from nbpipe.execution.ledger import Ledger
 from nbpipe.execution.requests import executable

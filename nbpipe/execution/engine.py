@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbpipe.core.tasks import DEFAULT_KERNEL, OutputLimits
+from nbpipe.core.runs.tasks import DEFAULT_KERNEL, OutputLimits
 from nbpipe.errors import UsageError
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from nbpipe import clock
 from nbpipe.core.ports import StateStore
-from nbpipe.core.readiness import LOST
 from nbpipe.core.records import Outcome, StepStatus
-from nbpipe.core.tasks import StepOutcome, StepTask
+from nbpipe.core.runs.readiness import LOST
+from nbpipe.core.runs.tasks import StepOutcome, StepTask
 
 #: Longest error text that is kept in the store; the record has all of it.
 _LONGEST = 2_000

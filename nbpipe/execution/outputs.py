@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from nbpipe.core.tasks import OutputLimits
+from nbpipe.core.runs.tasks import OutputLimits
 
 Output = dict[str, Any]
 

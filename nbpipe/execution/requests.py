@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from nbpipe import settings
-from nbpipe.core.tasks import DEFAULT_KERNEL, PROTOCOL, StepTask
+from nbpipe.core.runs.tasks import DEFAULT_KERNEL, PROTOCOL, StepTask
 
 #: A notebook with any of these needs nbpipe in its kernel; the rest of its text is Python's business.
 _OURS = re.compile(r"\bnbpipe\b|^%%(asset|op|graph|check|sensor|resource)\b", re.MULTILINE)
@@ -87,7 +87,7 @@ def begin_code(request: Path) -> str:
     """Return code that loads nbpipe into a kernel for a step."""
     source = (
         "import importlib\n"
-        "from nbpipe.core.tasks import PROTOCOL\n"
+        "from nbpipe.core.runs.tasks import PROTOCOL\n"
         f"if PROTOCOL != {PROTOCOL}:\n"
         f"    raise ImportError(f'protocol {{PROTOCOL}} instead of {PROTOCOL}')\n"
         "begin = importlib.import_module('nbpipe.kernel.step').begin\n"

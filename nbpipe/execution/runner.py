@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from nbpipe import clock
-from nbpipe.core.plans import StepPlan, StepRequest
 from nbpipe.core.ports import Executor, KernelProvider, ProgressListener, StateStore
-from nbpipe.core.readiness import readiness
 from nbpipe.core.records import Outcome, Run, RunStatus, StepStatus
-from nbpipe.core.tasks import OutputLimits, RunProgress, StepOutcome, StepTask
+from nbpipe.core.runs.plans import StepPlan, StepRequest
+from nbpipe.core.runs.readiness import readiness
+from nbpipe.core.runs.tasks import OutputLimits, RunProgress, StepOutcome, StepTask
 from nbpipe.errors import RefusedError, StateError, UnknownNameError
 from nbpipe.execution.executors.local import LocalExecutor
 from nbpipe.execution.heartbeat import Heartbeat

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nbpipe.core.ports import Kernel
-from nbpipe.core.tasks import OutputLimits
+from nbpipe.core.runs.tasks import OutputLimits
 from nbpipe.errors import ExecutionError, KernelDiedError, RefusedError
 from nbpipe.execution.cells import CellClient, Reply
 from nbpipe.execution.manager import RecordManager

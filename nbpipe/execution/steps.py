@@ -12,7 +12,7 @@ import msgspec
 
 from nbpipe import clock, settings
 from nbpipe.core.ports import Kernel, KernelProvider, ProgressListener, StateStore
-from nbpipe.core.tasks import DEFAULT_KERNEL, RunProgress, StepOutcome, StepTask, encoded
+from nbpipe.core.runs.tasks import DEFAULT_KERNEL, RunProgress, StepOutcome, StepTask, encoded
 from nbpipe.errors import CanceledError, NbpipeError
 from nbpipe.execution.conductor import Conductor
 from nbpipe.execution.ledger import Ledger

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from nbpipe.core.definitions import Definitions, NotebookDef
-from nbpipe.core.fingerprints import text_hash
-from nbpipe.core.plans import RunPlan, StepPlan
 from nbpipe.core.ports import RunStore
+from nbpipe.core.reading.fingerprints import text_hash
 from nbpipe.core.records import Run, RunAsset, Step, WorkerId
-from nbpipe.core.tasks import encoded
+from nbpipe.core.runs.plans import RunPlan, StepPlan
+from nbpipe.core.runs.tasks import encoded
 from nbpipe.errors import ParameterError, RefusedError
 from nbpipe.execution.parameters import check_representable, missing_parameters_cell
 from nbpipe.execution.records import cleared, record_path, write_atomically

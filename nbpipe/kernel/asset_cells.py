@@ -17,9 +17,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from nbpipe import clock
 from nbpipe.core.definitions import AssetSpec
-from nbpipe.core.names import analyze
 from nbpipe.core.parameters import canonical_source
 from nbpipe.core.ports import StateStore
+from nbpipe.core.reading.names import analyze
 from nbpipe.core.records import Materialization, NewMaterialization, StoredValue
 from nbpipe.errors import DefinitionError, MissingValueError, NbpipeError
 from nbpipe.io.registry import IoRegistry

@@ -13,8 +13,8 @@ import warnings
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from nbpipe.core.declarations import CellSplit, split_cell
-from nbpipe.core.names import analyze
+from nbpipe.core.reading.declarations import CellSplit, split_cell
+from nbpipe.core.reading.names import analyze
 from nbpipe.errors import ExecutionError
 from nbpipe.kernel.sessions import session_of
 from nbpipe.kernel.shells import current_shell, transformer

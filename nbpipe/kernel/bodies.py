@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from nbpipe.core.sources import parse
+from nbpipe.core.reading.sources import parse
 from nbpipe.kernel.shells import ends_in_semicolon, transform_tree, transformer
 
 

@@ -7,7 +7,7 @@ import re
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.interactiveshell import InteractiveShell
 
-from nbpipe.core.asset_options import complete_asset
+from nbpipe.core.reading.asset_options import complete_asset
 from nbpipe.errors import NbpipeError
 from nbpipe.kernel.sessions import session_of
 

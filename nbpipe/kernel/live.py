@@ -9,12 +9,12 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 
 from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.declarations import LATER_CELL_MAGICS, parse_asset, split_cell
 from nbpipe.core.definitions import AssetSpec
-from nbpipe.core.kinds import declares
-from nbpipe.core.notebooks import PARAMETERS_TAG, NotebookFacts
+from nbpipe.core.reading.declarations import LATER_CELL_MAGICS, parse_asset, split_cell
+from nbpipe.core.reading.notebooks import PARAMETERS_TAG, NotebookFacts
 from nbpipe.core.reasons import age_text
 from nbpipe.core.records import AssetState, Materialization
+from nbpipe.core.resolving.kinds import declares
 from nbpipe.core.staleness import out_of_date
 from nbpipe.errors import MissingValueError, RefusedError, StoredValueError, UnknownNameError
 from nbpipe.kernel.asset_cells import AssetCell, AssetCells

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from nbpipe.core.definitions import AssetSpec, CellDef, Definitions
-from nbpipe.core.notebooks import SKIP_TAGS
+from nbpipe.core.reading.notebooks import SKIP_TAGS
 from nbpipe.errors import DefinitionError, RefusedError
 from nbpipe.kernel.live_notebook import LiveNotebook
 from nbpipe.kernel.live_resolution import LiveResolution

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from nbpipe.core.cells import CellText, NotebookText
-from nbpipe.core.notebooks import PARAMETERS_TAG, CellFacts, NotebookFacts, cell_facts, relocate
+from nbpipe.core.reading.cells import CellText, NotebookText
+from nbpipe.core.reading.notebooks import PARAMETERS_TAG, CellFacts, NotebookFacts, cell_facts, relocate
 
 _OWN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """The ids that notebooks keep; some frontends send others, which no file knows."""

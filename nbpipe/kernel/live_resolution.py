@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nbpipe.core.definitions import AssetSpec, CellDef
-from nbpipe.core.notebooks import NotebookFacts
-from nbpipe.core.resolution import ResolvedNotebook, resolve_notebook
+from nbpipe.core.reading.notebooks import NotebookFacts
+from nbpipe.core.resolving.resolution import ResolvedNotebook, resolve_notebook
 from nbpipe.loading.files import FileFinder
 from nbpipe.loading.modules import ProjectModules
 from nbpipe.loading.project import LoadedProject

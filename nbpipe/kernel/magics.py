@@ -14,9 +14,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, magics_class, no_var_expand
 
 from nbpipe.commands.registry import MAGIC_COMMANDS
-from nbpipe.core.asset_options import asset_help
-from nbpipe.core.declarations import DECLARED_LATER, LATER_CELL_MAGICS, parse_asset
 from nbpipe.core.definitions import AssetOptions
+from nbpipe.core.reading.asset_options import asset_help
+from nbpipe.core.reading.declarations import DECLARED_LATER, LATER_CELL_MAGICS, parse_asset
 from nbpipe.core.references import parse_reference
 from nbpipe.errors import MissingValueError, UnknownNameError, UsageError
 from nbpipe.kernel.sessions import Session, session_of

@@ -18,8 +18,8 @@ from nbpipe.commands.invoke import Usage, invoke, parse
 from nbpipe.commands.run_results import RunResult
 from nbpipe.commands.surface import Surface
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.plans import RunPlan
 from nbpipe.core.records import ACTIVE_RUN, Run, RunAsset
+from nbpipe.core.runs.plans import RunPlan
 from nbpipe.errors import ExecutionError
 from nbpipe.kernel.answers import Answer
 from nbpipe.kernel.live import LiveSession

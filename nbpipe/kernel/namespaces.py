@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from nbpipe.core.keys import AMBIENT, INJECTED
-from nbpipe.core.modules import STAR
+from nbpipe.core.resolving.modules import STAR
 
 _AMBIENT_HERE = ("get_ipython", "display", "In", "Out", "exit", "quit")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from IPython.core.display_functions import DisplayHandle, display
 
-from nbpipe.core.plans import RunPlan
 from nbpipe.core.records import Outcome, Run, RunAsset
+from nbpipe.core.runs.plans import RunPlan
 
 #: Sign and word of each outcome: never colour alone.
 _LOOK: dict[Outcome, tuple[str, str]] = {

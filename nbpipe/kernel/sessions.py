@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.declarations import split_cell
+from nbpipe.core.reading.declarations import split_cell
 from nbpipe.core.records import Materialization
 from nbpipe.kernel.asset_cells import AssetCell, AssetCells
 

@@ -16,11 +16,11 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 
 from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.declarations import parse_asset, split_cell
-from nbpipe.core.names import analyze
-from nbpipe.core.plans import StepRequest
 from nbpipe.core.ports import StateStore
+from nbpipe.core.reading.declarations import parse_asset, split_cell
+from nbpipe.core.reading.names import analyze
 from nbpipe.core.records import Materialization
+from nbpipe.core.runs.plans import StepRequest
 from nbpipe.core.staleness import out_of_date
 from nbpipe.errors import RefusedError, StoredValueError
 from nbpipe.io.registry import IoRegistry, open_io

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import msgspec
 
-from nbpipe.core.plans import VERIFIED, Computed
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Materialization, NewMaterialization
+from nbpipe.core.runs.plans import VERIFIED, Computed
 from nbpipe.errors import MissingValueError
 from nbpipe.io.registry import IoRegistry
 

@@ -16,10 +16,12 @@ import msgspec
 import xxhash
 
 import nbpipe.core
+import nbpipe.core.reading
+import nbpipe.core.resolving
 import nbpipe.loading
 from nbpipe.core.definitions import Definitions
-from nbpipe.core.modules import ModuleFacts
-from nbpipe.core.notebooks import NotebookFacts, cell_facts, relocate
+from nbpipe.core.reading.notebooks import NotebookFacts, cell_facts, relocate
+from nbpipe.core.resolving.modules import ModuleFacts
 from nbpipe.errors import RefusedError
 from nbpipe.loading.cache import read_cache, write_cache
 from nbpipe.loading.modules import read_module
@@ -103,7 +105,7 @@ def read_notebook_facts(path: str, data: bytes | OSError, old: NotebookFacts | N
 def _maker() -> str:
     """Return what facts depend on besides the files: this Python, and our own code as it is installed."""
     parts = [sys.version]
-    for package in (nbpipe.core, nbpipe.loading):
+    for package in (nbpipe.core, nbpipe.core.reading, nbpipe.core.resolving, nbpipe.loading):
         for folder in package.__path__:
             parts.extend(_listing(folder))
     return xxhash.xxh3_128_hexdigest("\n".join(parts).encode("utf-8", "surrogateescape"))

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from nbpipe.core.facts import CodeFacts, SyntaxProblem
-from nbpipe.core.fingerprints import text_hash
-from nbpipe.core.modules import ModuleFacts
-from nbpipe.core.names import analyze
+from nbpipe.core.reading.facts import CodeFacts, SyntaxProblem
+from nbpipe.core.reading.fingerprints import text_hash
+from nbpipe.core.reading.names import analyze
+from nbpipe.core.resolving.modules import ModuleFacts
 from nbpipe.loading.files import FileFinder
 from nbpipe.loading.notebooks import decode_notebook
 from nbpipe.loading.remembered import Reading, RememberedFiles

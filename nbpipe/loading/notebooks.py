@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import xxhash
 
-from nbpipe.core.cells import CellText, NotebookText
 from nbpipe.core.definitions import Diagnostic
+from nbpipe.core.reading.cells import CellText, NotebookText
 
 _BOM = b"\xef\xbb\xbf"
 _PYTHON = ("python", "ipython", "xonsh", "xpython")

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from nbpipe.clock import now_ns
 from nbpipe.core.definitions import CellRef, Definitions
-from nbpipe.core.notebooks import NotebookFacts
-from nbpipe.core.resolution import OutsideNames, Project, resolve_notebook
+from nbpipe.core.reading.notebooks import NotebookFacts
+from nbpipe.core.resolving.resolution import OutsideNames, Project, resolve_notebook
 from nbpipe.loading.config import DEFAULT_ENVIRONMENT, Config, load_config
 from nbpipe.loading.files import FileFinder, FileHashes
 from nbpipe.loading.index import Index

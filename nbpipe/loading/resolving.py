@@ -11,9 +11,9 @@ import msgspec
 import xxhash
 
 from nbpipe.core.definitions import Definitions, Diagnostic
-from nbpipe.core.fingerprints import combine
-from nbpipe.core.notebooks import NotebookFacts
-from nbpipe.core.resolution import resolve
+from nbpipe.core.reading.fingerprints import combine
+from nbpipe.core.reading.notebooks import NotebookFacts
+from nbpipe.core.resolving.resolution import resolve
 from nbpipe.loading.cache import encode
 from nbpipe.loading.config import Config
 from nbpipe.loading.files import FileFinder, file_exists

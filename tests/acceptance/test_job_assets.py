@@ -189,7 +189,7 @@ def test_parameters_reach_assets_and_are_recorded(project: Path) -> None:
 
 def test_a_whole_notebook_with_assets_stores_them(project: Path) -> None:
     from nbpipe import clock
-    from nbpipe.core.planning import plan_notebook
+    from nbpipe.core.runs.planning import plan_notebook
     from nbpipe.execution.runner import Runner
     from nbpipe.execution.submit import submit
     from nbpipe.loading.project import load_project

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nbpipe.core.tasks import OutputLimits
+from nbpipe.core.runs.tasks import OutputLimits
 from nbpipe.errors import ParameterError, RefusedError
 from tests.notebooks import code, markdown, outputs_text, parameters, read_notebook, write_notebook
 from tests.runs import carried_out, leftovers, opened, record, statuses, whole

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from nbpipe.core.graph import AssetGraph
-from nbpipe.core.planning import plan_run
+from nbpipe.core.runs.planning import plan_run
 from nbpipe.core.staleness import assess
 from nbpipe.loading.project import load_project
 from tests.benchmarks.figures import alternate, loop, milliseconds, slowness

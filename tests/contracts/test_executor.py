@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from nbpipe import clock
-from nbpipe.core.plans import StepRequest
 from nbpipe.core.ports import StateStore
-from nbpipe.core.tasks import StepOutcome, StepTask
+from nbpipe.core.runs.plans import StepRequest
+from nbpipe.core.runs.tasks import StepOutcome, StepTask
 from nbpipe.execution.executors.local import LocalExecutor
 from nbpipe.execution.kernels.plain import PlainKernels
 from nbpipe.execution.steps import StepTools

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from nbpipe.core.ports import Kernel, KernelProvider
-from nbpipe.core.tasks import OutputLimits
+from nbpipe.core.runs.tasks import OutputLimits
 from nbpipe.errors import KernelDiedError, RefusedError
 from nbpipe.execution.cells import CellClient
 from nbpipe.execution.kernels.plain import PlainKernels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from nbpipe.core.tasks import StepOutcome, StepTask
+from nbpipe.core.runs.tasks import StepOutcome, StepTask
 from nbpipe.execution.steps import StepTools, execute_step
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbpipe.core.tasks import OutputLimits
+from nbpipe.core.runs.tasks import OutputLimits
 from nbpipe.execution.outputs import CellOutputs
 
 LIMITS = OutputLimits(record=10_000, output=2_000, count=5)

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from nbpipe.core.plans import StepPlan, StepRequest
-from nbpipe.core.tasks import StepTask
+from nbpipe.core.runs.plans import StepPlan, StepRequest
+from nbpipe.core.runs.tasks import StepTask
 from nbpipe.execution.requests import executable, kernel_for, needs_nbpipe, stable_hashes
 
 

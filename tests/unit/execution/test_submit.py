@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from nbpipe.core.definitions import CellDef, CellRef, Definitions, NotebookDef
-from nbpipe.core.fingerprints import text_hash
-from nbpipe.core.plans import RunPlan, StepPlan
+from nbpipe.core.reading.fingerprints import text_hash
+from nbpipe.core.runs.plans import RunPlan, StepPlan
 from nbpipe.errors import ParameterError, RefusedError
 from nbpipe.execution.submit import Origin, SubmittedPlan, submit
 from nbpipe.testing import InMemoryStateStore

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nbpipe.core.modules import ModuleFacts
+from nbpipe.core.resolving.modules import ModuleFacts
 from nbpipe.loading.files import FileFinder
 from nbpipe.loading.modules import ProjectModules, read_module
 from nbpipe.loading.remembered import RememberedFiles

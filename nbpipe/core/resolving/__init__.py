@@ -1,0 +1,1 @@
+"""What cells mean together: kinds of cells, what names stand for, code versions, and what is wrong."""

@@ -1,0 +1,219 @@
+"""Makes the plan of a run from a selection, before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from nbpipe.core.definitions import AssetSpec, CellDef, Definitions, NotebookDef
+from nbpipe.core.graph import AssetGraph
+from nbpipe.core.runs.cell_order import execution_order, step_cells, whole_cells
+from nbpipe.core.runs.grouping import group, waiting
+from nbpipe.core.runs.parameter_checks import parameters_for
+from nbpipe.core.runs.plans import Mode, RunPlan, StepPlan
+from nbpipe.core.runs.refusals import quoted, refuse_broken, refuse_missing_upstream
+from nbpipe.errors import UnknownNameError
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def plan_run(
+    definitions: Definitions,
+    graph: AssetGraph,
+    selected: Iterable[str],
+    *,
+    env: str,
+    materialized: Container[str],
+    selection: str = "",
+    mode: Mode = "all",
+    parameters: Mapping[str, Any] = _NONE,
+) -> RunPlan:
+    """Plan the execution of selected assets in as few steps as possible.
+
+    Assets of one cell are made together: selecting one selects all, and the plan's notes say so.
+
+    Args:
+        definitions: the project as it is saved.
+        graph: its assets.
+        selected: keys of assets.
+        env: name of the environment.
+        materialized: the assets that have a current value there.
+        selection: the selection as written, for the record and for messages.
+        mode: see `Mode`.
+        parameters: values by name; each notebook takes those that its parameters cell names.
+
+    Raises:
+        RefusedError: an asset is broken or on a circle, or something that it needs was never materialized and is
+            not selected; the message holds the selection that would work.
+        ParameterError: a parameter is unknown or of a wrong type.
+    """
+    keys, notes = _with_siblings(definitions, graph, selected)
+    refuse_broken(definitions, graph, keys)
+    refuse_missing_upstream(graph, keys, materialized, selection)
+    chosen = frozenset(keys)
+    needs = {key: [above for above in graph.upstream(key) if above in chosen] for key in keys}
+    groups = _grouped(definitions.assets, keys, needs)
+    paths = sorted({definitions.assets[key].cell.notebook for key in keys})
+    given = parameters_for([definitions.notebooks[path] for path in paths], parameters)
+    shows = _Views(definitions, groups)
+    steps = []
+    for index, (assets, after) in enumerate(groups):
+        notebook = definitions.notebooks[definitions.assets[assets[0]].cell.notebook]
+        cells = step_cells(notebook, frozenset(assets), shows.of_step(index))
+        order = execution_order(cells, needs)
+        steps.append(
+            StepPlan(
+                index=index,
+                notebook=notebook.path,
+                kernel=notebook.kernel,
+                location=notebook.location,
+                cells=cells,
+                order=order,
+                assets=_in_order(notebook, order),
+                after=after,
+                parameters=given[notebook.path],
+            )
+        )
+    return RunPlan(
+        env=env,
+        selection=selection,
+        mode=mode,
+        assets=tuple(definitions.assets[key] for key in keys),
+        steps=tuple(steps),
+        notebooks={path: definitions.notebooks[path].content_hash for path in paths},
+        notes=notes,
+    )
+
+
+def plan_notebook(definitions: Definitions, path: str, *, env: str, parameters: Mapping[str, Any] = _NONE) -> RunPlan:
+    """Plan the execution of one whole notebook, as Run All does it; it needs no assets.
+
+    Raises:
+        UnknownNameError: the project has no such notebook.
+        ParameterError: a parameter is unknown or of a wrong type.
+    """
+    notebook = definitions.notebooks.get(path)
+    if notebook is None:
+        raise UnknownNameError("notebook", path, definitions.notebooks)
+    cells = whole_cells(notebook)
+    order = tuple(cell.index for cell in cells if cell.action != "skip")
+    assets = _in_order(notebook, order)
+    step = StepPlan(
+        index=0,
+        notebook=path,
+        kernel=notebook.kernel,
+        location=notebook.location,
+        whole=True,
+        cells=cells,
+        order=order,
+        assets=assets,
+        parameters=parameters_for([notebook], parameters)[path],
+    )
+    return RunPlan(
+        env=env,
+        selection=f"notebook:{quoted(path)}",
+        assets=tuple(definitions.assets[key] for key in assets if key in definitions.assets),
+        steps=(step,),
+        notebooks={path: notebook.content_hash},
+    )
+
+
+def _with_siblings(
+    definitions: Definitions, graph: AssetGraph, selected: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Add the assets that come out of the same cells; return all in topological order, and what to say of it."""
+    asked = frozenset(selected)
+    for key in sorted(asked):
+        if key not in definitions.assets:
+            raise UnknownNameError("asset", key, definitions.assets)
+    notes = []
+    keys = set(asked)
+    for key in sorted(asked):
+        more = [one for one in definitions.assets[key].siblings if one not in keys and one in definitions.assets]
+        if more:
+            keys.update(more)
+            notes.append(f"{', '.join(more)} {'is' if len(more) == 1 else 'are'} made too: by the same cell as {key}")
+    return graph.arrange(keys), tuple(notes)
+
+
+def _grouped(
+    assets: Mapping[str, AssetSpec], keys: Sequence[str], needs: Mapping[str, Iterable[str]]
+) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """Return the assets of each step, and the steps that it waits for.
+
+    Cells are what is grouped. All assets of a cell need the same, so numbering cells by their first asset in
+    topological order numbers them topologically.
+    """
+    cell_of: dict[str, int] = {}
+    members: list[list[str]] = []
+    numbers: dict[tuple[str, int], int] = {}
+    for key in keys:
+        ref = assets[key].cell
+        number = numbers.setdefault((ref.notebook, ref.index), len(members))
+        if number == len(members):
+            members.append([])
+        members[number].append(key)
+        cell_of[key] = number
+    place = {path: index for index, path in enumerate(sorted({path for path, _ in numbers}))}
+    before = [sorted({cell_of[other] for key in cell for other in needs[key]}) for cell in members]
+    blocks = group([place[path] for path, _ in numbers], before)
+    return [
+        (tuple(key for cell in block.cells for key in members[cell]), after)
+        for block, after in zip(blocks, waiting(blocks, before), strict=True)
+    ]
+
+
+def _in_order(notebook: NotebookDef, order: Sequence[int]) -> tuple[str, ...]:
+    declared = {cell.ref.index: cell.assets for cell in notebook.cells if cell.kind == "asset"}
+    return tuple(key for index in order for key in declared.get(index, ()))
+
+
+class _Views:
+    """Decides in which step each view cell runs.
+
+    It runs once: in the last step of its notebook that makes something it shows; if none does, in the last step of
+    its notebook, provided that everything it shows of the run is made in steps before that one. View cells whose
+    names it uses come with it.
+    """
+
+    def __init__(self, definitions: Definitions, groups: Sequence[tuple[tuple[str, ...], tuple[int, ...]]]) -> None:
+        self._groups = groups
+        self._made_in = {key: index for index, (assets, _) in enumerate(groups) for key in assets}
+        steps: dict[str, list[int]] = {}
+        for index, (assets, _) in enumerate(groups):
+            steps.setdefault(definitions.assets[assets[0]].cell.notebook, []).append(index)
+        self._shows: dict[int, dict[int, tuple[str, ...]]] = {}
+        for path, mine in steps.items():
+            cells = {cell.ref.index: cell for cell in definitions.notebooks[path].cells if cell.kind == "view"}
+            for cell in cells.values():
+                self._place(cell, cells, mine)
+
+    def of_step(self, index: int) -> Mapping[int, tuple[str, ...]]:
+        """Return the view cells of a step by index, each with the assets of the run that make it run."""
+        return self._shows.get(index, {})
+
+    def _place(self, cell: CellDef, cells: Mapping[int, CellDef], mine: Sequence[int]) -> None:
+        shown = tuple(key for key in cell.shows if key in self._made_in)
+        if not shown:
+            return
+        step = max((self._made_in[key] for key in shown if self._made_in[key] in mine), default=None)
+        if step is None:
+            step = mine[-1]
+            if not {self._made_in[key] for key in shown} <= self._before(step):
+                return
+        chosen = self._shows.setdefault(step, {})
+        pending = [cell.ref.index]
+        for index in pending:  # grows while it is walked
+            if index in cells:
+                chosen[index] = tuple(sorted({*chosen.get(index, ()), *shown}))
+                pending.extend(used for used in cells[index].uses if used not in pending)
+
+    def _before(self, step: int) -> set[int]:
+        """Return the steps that have ended when a step starts."""
+        found = set(self._groups[step][1])
+        pending = list(found)
+        for index in pending:  # grows while it is walked
+            pending.extend(other for other in self._groups[index][1] if other not in found)
+            found.update(self._groups[index][1])
+        return found
