@@ -1,4 +1,4 @@
-"""The state store: figures are printed, and compared with a limit measured in the same run."""
+"""What the state store costs beside a durable transaction and the import of SQLAlchemy; and long histories."""
 
 from __future__ import annotations
 
@@ -6,31 +6,20 @@ import sqlite3
 import statistics
 import subprocess
 import sys
-import time
 
 import pytest
 
+from nbpipe.commands.status import status_rows
+from nbpipe.commands.workspace import Workspace
 from nbpipe.storage.open import open_store
+from tests.benchmarks.figures import alternate, milliseconds, slowness
+from tests.benchmarks.projects import write_project
 from tests.stores import new, places, run, steps
 
 pytestmark = pytest.mark.benchmarks
 
 ASSETS = 1_000
-
-
-def milliseconds(work, times):
-    """Return the median duration of calls."""
-    durations = []
-    for _ in range(times):
-        begin = time.perf_counter()
-        work()
-        durations.append(time.perf_counter() - begin)
-    return statistics.median(durations) * 1000
-
-
-def report(capsys, name, figure, limit):
-    with capsys.disabled():
-        sys.stdout.write(f"\n{name}: {figure:.2f} (limit {limit:.2f})\n")
+HISTORIES = (10_000, 100_000, 1_000_000)
 
 
 def add_events(path, upto):
@@ -47,7 +36,7 @@ def add_events(path, upto):
     connection.close()
 
 
-def test_a_commit_costs_little_more_than_one_durable_transaction(tmp_path, capsys):
+def test_a_commit_costs_little_more_than_one_durable_transaction(tmp_path, figures):
     bare = sqlite3.connect(tmp_path / "bare.db", isolation_level=None)
     bare.execute("PRAGMA journal_mode = WAL")
     bare.execute("PRAGMA synchronous = FULL")
@@ -61,16 +50,13 @@ def test_a_commit_costs_little_more_than_one_durable_transaction(tmp_path, capsy
     store = open_store("sqlite:///state.db", root=tmp_path)
     value = new("a", sources={"h1": "x = 1"})
     store.commit([value])
-    figures = [(milliseconds(lambda: store.commit([value]), 100), milliseconds(transaction, 100)) for _ in range(5)]
+    found = alternate({"commit": lambda: store.commit([value]), "bare": transaction}, times=300)
     store.close()
     bare.close()
-    ratio = statistics.median(commit / plain for commit, plain in figures)
-    report(capsys, "commit, in durable transactions", ratio, 3.0)
-    report(capsys, "commit, ms", statistics.median(commit for commit, _ in figures), float("inf"))
-    assert ratio < 3.0
+    figures.check("store: a commit, against 3 durable transactions", found["commit"], 3 * found["bare"])
 
 
-def test_states_cost_what_is_asked_for_whatever_has_happened(tmp_path, capsys):
+def test_states_cost_what_is_asked_for_whatever_has_happened(tmp_path, figures):
     store = open_store("sqlite:///state.db", root=tmp_path)
     code = tuple((f"helper:f{number}", "0123456789abcdef") for number in range(5))
     for first in range(0, ASSETS, 100):
@@ -83,21 +69,40 @@ def test_states_cost_what_is_asked_for_whatever_has_happened(tmp_path, capsys):
         assert len(store.states("default")) == ASSETS
 
     few = [f"a{n}" for n in range(10)]
-    figures, named = {}, {}
-    for events in (10_000, 100_000, 1_000_000):
+    all_of, some = {}, {}
+    for events in HISTORIES:
         add_events(tmp_path / "state.db", events)
         states()
-        figures[events] = milliseconds(states, 15)
-        named[events] = milliseconds(lambda: store.states("default", few), 15)
-        report(capsys, f"states of 1,000 assets with {events:,} events, ms", figures[events], 50)
-        report(capsys, f"states of 10 named assets with {events:,} events, ms", named[events], 5)
+        all_of[events] = milliseconds(states, times=15)
+        some[events] = milliseconds(lambda: store.states("default", few), times=15)
+        figures.note(f"store: states of 1,000 assets, {events:,} events", all_of[events])
+        figures.note(f"store: states of 10 named assets, {events:,} events", some[events])
     store.close()
-    assert figures[1_000_000] < 50
-    assert figures[1_000_000] < 3 * figures[10_000]
-    assert named[1_000_000] < figures[1_000_000] / 5
+    short, long = HISTORIES[0], HISTORIES[-1]
+    figures.check("store: states, long history against 3x a short one", all_of[long], 3 * all_of[short])
+    figures.check("store: states of 10 assets, against a fifth of all", some[long], all_of[long] / 5)
 
 
-def test_opening_a_store_costs_little_beside_importing_sqlalchemy(tmp_path, capsys):
+def test_status_of_1000_assets_takes_a_tenth_of_a_second_whatever_has_happened(tmp_path, figures):
+    write_project(tmp_path, notebooks=50, assets=20)
+    with Workspace.open(tmp_path) as workspace:
+        for spec in workspace.definitions.assets.values():
+            inputs = {key: f"d:{key}/x" for key in spec.inputs}
+            about = {"code": spec.code, "code_version": spec.code_version, "inputs": inputs}
+            workspace.store.commit([new(spec.key, **about, input_versions=dict.fromkeys(inputs, 1))])
+
+        def status():
+            # a command of its own would load the project as well: `nbpipe list` is measured elsewhere
+            assert {row.status for row in status_rows(workspace)} <= {"fresh", "stale"}
+
+        for events in HISTORIES[1:]:
+            add_events(tmp_path / ".nbpipe" / "state.db", events)
+            status()
+            limit = 100 * slowness()
+            figures.check(f"status of 1,000 assets, {events:,} events", milliseconds(status, times=9), limit)
+
+
+def test_opening_a_store_costs_little_beside_importing_sqlalchemy(tmp_path, figures):
     program = (
         "import sys, time; from pathlib import Path; import sqlalchemy, msgspec\n"
         "begin = time.perf_counter()\n"
@@ -113,9 +118,12 @@ def test_opening_a_store_costs_little_beside_importing_sqlalchemy(tmp_path, caps
         return [float(word) for word in done.stdout.split()]
 
     seconds(program, str(tmp_path))
-    opened, asked = zip(*(seconds(program, str(tmp_path)) for _ in range(7)), strict=True)
-    limit = statistics.median(seconds(imports)[0] for _ in range(7)) * 1000 / 2
-    figure = statistics.median(opened) * 1000
-    report(capsys, "importing and opening the store, ms", figure, limit)
-    report(capsys, "first question, ms", statistics.median(asked) * 1000, float("inf"))
-    assert figure < limit
+    opened, asked, imported = [], [], []
+    for _ in range(7):
+        at_opening, at_asking = seconds(program, str(tmp_path))
+        opened.append(at_opening * 1000)
+        asked.append(at_asking * 1000)
+        imported.append(seconds(imports)[0] * 1000)
+    limit = statistics.median(imported) / 2
+    figures.check("store: opening, against half the import of SQLAlchemy", statistics.median(opened), limit)
+    figures.note("store: the first question", statistics.median(asked))
