@@ -102,7 +102,7 @@ class Lab:
         """Change to one of JupyterLab's themes."""
         self.page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
         light = "false" if "Dark" in name else "true"
-        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]')
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
 
     def take_errors(self) -> list[str]:
         """Return errors that the page has reported since they were last asked for."""

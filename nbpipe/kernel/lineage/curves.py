@@ -13,8 +13,9 @@ from nbpipe.views.layout import Point
 
 NODE_WIDTH, NODE_HEIGHT = 190, 46
 _REACH = 34.0
-"""How far an arrow leaves a node straight on."""
+"""How far an arrow leaves a node straight on, at most."""
 _BACK = 70.0
+"""The same for an arrow that leads back."""
 
 
 def control_points(source: Point, target: Point, waypoints: Sequence[Point]) -> tuple[list[float], list[float]]:
@@ -25,8 +26,9 @@ def control_points(source: Point, target: Point, waypoints: Sequence[Point]) -> 
         target: centre of the node where it ends, elsewhere.
         waypoints: where it is led through.
     """
-    reach = _REACH if target[0] > source[0] else _BACK
     half = NODE_WIDTH / 2
+    gap = target[0] - source[0] - NODE_WIDTH
+    reach = min(_REACH, gap * 0.3) if gap > 0 else _BACK
     points = [(source[0] + half + reach, source[1]), *waypoints, (target[0] - half - reach, target[1])]
     along = (target[0] - source[0], target[1] - source[1])
     length = hypot(*along)

@@ -26,7 +26,10 @@ from nbpipe.views.palette import LOOKS
 
 _PADDING = 20
 #: About the room that a graph has beside the details.
-_USUAL_WIDTH = 660
+_USUAL_WIDTH = 560
+#: Names can't be read in a graph that is smaller.
+_READABLE = 0.55
+_WHOLE = {"name": "preset", "animate": False, "fit": True, "padding": _PADDING}
 _NO_TOOLTIP = "nbpipe-has-no-tooltips"
 
 _CHOSEN, _OUTSIDE, _BUNDLE = "chosen", "outside", "bundle"
@@ -51,14 +54,15 @@ class Drawing:
         self.widget = ipycytoscape.CytoscapeWidget(
             auto_ungrabify=True,
             max_zoom=1.25,
-            min_zoom=0.1,
+            min_zoom=0.02,
             tooltip_source=_NO_TOOLTIP,
             user_zooming_enabled=wheel,
         )
         self.widget.set_style(_STYLE)
-        self.widget.set_layout(name="preset", animate=False, fit=True, padding=_PADDING)
+        self.height = _height(view)
+        self.widget.set_layout(**_first_look(view, self.height))
         self.widget.add_class(GRAPH_CLASS)
-        self.widget.add_class(height_class(_height(view)))
+        self.widget.add_class(height_class(self.height))
         with self.widget.graph.hold_sync():
             self.widget.graph.add_nodes(self._nodes.values())
             self.widget.graph.add_edges(self._edges, directed=True)
@@ -91,8 +95,11 @@ class Drawing:
         self._chosen = node
 
     def fit(self) -> None:
-        """Show all of the graph again."""
-        self.widget.relayout()
+        """Show all of the graph."""
+        if self.widget.get_layout() == _WHOLE:
+            self.widget.relayout()
+        else:
+            self.widget.set_layout(**_WHOLE)
 
     def zoom_by_wheel(self, *, on: bool) -> None:
         """Let the mouse wheel zoom, or scroll the page."""
@@ -132,14 +139,31 @@ def _edge(edge: LineageEdge, places: Mapping[str, tuple[float, float]]) -> Any:
     return ipycytoscape.Edge(data=data, classes="directed many" if edge.links > 1 else "directed")
 
 
-def _height(view: LineageView) -> int:
-    """Return the smallest height in which the graph is as large as its width lets it be."""
+def _extent(view: LineageView) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of all that is drawn."""
     xs, ys = [node.x for node in view.nodes] or [0.0], [node.y for node in view.nodes] or [0.0]
     ys += [y for edge in view.edges for _, y in edge.waypoints]
-    width, height = max(xs) - min(xs) + NODE_WIDTH, max(ys) - min(ys) + NODE_HEIGHT
-    zoom = min(1.0, _USUAL_WIDTH / width)
-    wanted = height * zoom + 3 * _PADDING
+    across, down = NODE_WIDTH / 2, NODE_HEIGHT / 2
+    return min(xs) - across, min(ys) - down, max(xs) + across, max(ys) + down
+
+
+def _height(view: LineageView) -> int:
+    """Return the smallest height in which the graph is as large as its width lets it be."""
+    left, top, right, bottom = _extent(view)
+    zoom = min(1.0, max(_READABLE, _USUAL_WIDTH / (right - left)))
+    wanted = (bottom - top) * zoom + 3 * _PADDING
     return next((each for each in HEIGHTS if each >= wanted), HEIGHTS[-1])
+
+
+def _first_look(view: LineageView, height: int) -> dict[str, Any]:
+    """Show all of the graph if it is readable then, else where it begins."""
+    left, top, right, bottom = _extent(view)
+    if min(_USUAL_WIDTH / (right - left), height / (bottom - top)) >= _READABLE:
+        return _WHOLE
+    first = [node.y for node in view.nodes if node.x - NODE_WIDTH / 2 <= left]
+    middle = (top + bottom) / 2 if (bottom - top) * _READABLE <= height else sum(first) / len(first)
+    pan = {"x": _PADDING - left * _READABLE, "y": height / 2 - middle * _READABLE}
+    return {**_WHOLE, "fit": False, "zoom": _READABLE, "pan": pan}
 
 
 _STYLE: list[dict[str, Any]] = [

@@ -7,6 +7,7 @@ kernel works.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -101,6 +102,11 @@ class LineageModel:
         current = state.current if state is not None else None
         details = self.workspace.store.details(current.id) if current is not None else None
         return AssetFacts(spec, self._assessments.get(key), state, details, graph.upstream(key), graph.downstream(key))
+
+    def groups(self) -> dict[str, int]:
+        """Return how many assets each group of the project has."""
+        found = Counter(spec.options.group for spec in self.workspace.definitions.assets.values() if spec.options.group)
+        return dict(sorted(found.items()))
 
     def close(self) -> None:
         """Release the connection."""

@@ -33,7 +33,7 @@ class DetailPane:
         self.materialize = button("Materialize", "Run the job that computes this asset", on_materialize)
         self.materialize.button_style = "primary"
         self.load = button("Load", "Bind the stored value to the asset's name in this notebook", on_load)
-        self.focus = button("Show its lineage", "Select this asset with all that feeds it and all it feeds", on_focus)
+        self.focus = button("Its lineage", "Select this asset with all that feeds it and all it feeds", on_focus)
         self._actions = widgets.HBox([self.materialize, self.load, self.focus])
         self._actions.add_class("nbpipe-actions")
         self._near = widgets.VBox()

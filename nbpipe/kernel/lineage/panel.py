@@ -18,7 +18,7 @@ from nbpipe.kernel.lineage.cytoscape import Drawing
 from nbpipe.kernel.lineage.fallback import static_bundle
 from nbpipe.kernel.lineage.model import LineageModel, as_selection
 from nbpipe.kernel.lineage.pane import DetailPane
-from nbpipe.kernel.lineage.style import ROOT_CLASS, style_sheet
+from nbpipe.kernel.lineage.style import ROOT_CLASS, height_class, style_sheet
 from nbpipe.kernel.lineage.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ class LineagePanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         )
         self._canvas = widgets.Box()
         self._canvas.add_class("nbpipe-canvas")
-        main = widgets.HBox([self._canvas, self._pane.widget])
-        main.add_class("nbpipe-main")
+        self._main = widgets.HBox([self._canvas, self._pane.widget])
+        self._main.add_class("nbpipe-main")
         sheet = widgets.HTML(f"<style>{style_sheet()}</style>")
         sheet.add_class("nbpipe-sheet")
-        self.children = (sheet, *self._controls.rows, main)
+        self.children = (sheet, *self._controls.rows, self._main)
         self.add_class(ROOT_CLASS)
         self._drawing = self._draw(model.view)
         self._show(model.view)
@@ -207,7 +207,7 @@ class LineagePanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             # The browser may still be busy with the old drawing: it is closed when the next one is retired.
             self._retired = old
         self._drawing.choose(self._chosen)
-        self._controls.show(view, self._chosen)
+        self._controls.show(self._model, self._chosen)
         facts = self._model.facts(self._chosen) if self._chosen is not None else None
         if facts is not None:
             self._pane.show(facts)
@@ -218,6 +218,7 @@ class LineagePanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         wheel = len(view.nodes) > _MANY
         self._controls.wheel.value = wheel
         drawing = Drawing(view, self._visit, wheel=wheel)
+        self._main._dom_classes = ("nbpipe-main", height_class(drawing.height))  # noqa: SLF001 - two changes in one
         self._canvas.children = (drawing.widget,)
         return drawing
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from nbpipe.views.palette import LOOKS, StatusLook
 
 ROOT_CLASS, GRAPH_CLASS = "nbpipe-lineage", "nbpipe-graph"
-HEIGHTS = (180, 260, 340, 420, 520, 640)
+HEIGHTS = (300, 380, 460, 540, 640)
+"""Heights of graphs in pixels; the details beside a graph are as high, so that nothing moves when one is read."""
+
 
 _SHEET = Path(__file__).with_name("lineage.css")
 _DARK = (
@@ -24,7 +26,7 @@ _DARK = (
 
 
 def height_class(height: int) -> str:
-    """Return the class that gives a graph its height before it is laid out."""
+    """Return the class that gives a graph, and what is beside it, a height before it is laid out."""
     return f"nbpipe-h{height}"
 
 
@@ -33,7 +35,11 @@ def style_sheet() -> str:
     """Return the style sheet of the widget."""
     light = _variables(lambda look: (look.ink, look.fill))
     dark = _variables(lambda look: (look.dark_ink, look.dark_fill))
-    heights = "".join(f".{GRAPH_CLASS}.{height_class(each)} {{ height: {each}px; }}\n" for each in HEIGHTS)
+    heights = "".join(
+        f".{GRAPH_CLASS}.{height_class(each)} {{ height: {each}px; }}\n"
+        f".{height_class(each)} > .nbpipe-details {{ max-height: {each}px; }}\n"
+        for each in HEIGHTS
+    )
     dark_roots = ", ".join(f"{theme} .{ROOT_CLASS}" for theme in _DARK)
     dark_canvases = ", ".join(f"{theme} .{GRAPH_CLASS} canvas" for theme in _DARK)
     statuses = "".join(
@@ -42,7 +48,7 @@ def style_sheet() -> str:
     )
     return (
         f".{ROOT_CLASS} {{ {light} }}\n{dark_roots} {{ {dark} }}\n"
-        f"{dark_canvases} {{ filter: invert(1) hue-rotate(180deg); }}\n"
+        f"{dark_canvases} {{ filter: invert(0.9) hue-rotate(180deg); }}\n"
         f"{heights}{statuses}{_SHEET.read_text(encoding='utf-8')}"
     )
 
