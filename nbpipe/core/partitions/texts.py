@@ -33,7 +33,7 @@ def quote(key: str) -> str:
     >>> quote("a"), quote("New York"), quote('say "x"')
     ('a', '"New York"', '"say \\"x\\""')
     """
-    if key and not _QUOTED.search(key) and key not in ("x", "*"):
+    if key and not _QUOTED.search(key) and key != "*":
         return key
     return '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

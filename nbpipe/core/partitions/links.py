@@ -1,0 +1,121 @@
+"""Which partitions of an upstream feed which partitions of an asset, in both directions.
+
+Each dimension of the upstream is either fed from one dimension of the asset (a *pair*), or stands for the same keys
+whatever the partition (*fixed*). Dimensions of the asset that are in no pair don't matter to the upstream. An asset
+without partitions is a set with the one key `""`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import msgspec
+from pyroaring import BitMap
+
+from nbpipe.core.keys import UNPARTITIONED
+from nbpipe.core.partitions.mappings import DimensionMapping
+from nbpipe.core.partitions.registries import KeyRegistry
+from nbpipe.core.partitions.sets import ListedDimension, Outer, PartitionSet
+from nbpipe.core.partitions.subsets import Families, PartitionSubset, box, union
+
+#: The partitions of an asset that has none: one, with an empty key.
+WHOLE = PartitionSet((ListedDimension("", (UNPARTITIONED,), registry=KeyRegistry((UNPARTITIONED,))),))
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """A dimension of the upstream that follows one of the asset."""
+
+    dimension: int
+    """Index in the asset's set."""
+    mapping: DimensionMapping
+
+
+class Fixed(msgspec.Struct, frozen=True):
+    """A dimension of the upstream of which the same keys are meant for every partition."""
+
+    keys: Literal["all", "latest"] | tuple[str, ...]
+
+
+Part: TypeAlias = Pair | Fixed
+
+
+class Link(msgspec.Struct, frozen=True):
+    """The mapping between an upstream and an asset, resolved."""
+
+    upstream: str
+    up: PartitionSet
+    down: PartitionSet
+    parts: tuple[Part, ...]
+    """One for each dimension of the upstream."""
+
+    def upstream_of(self, subset: PartitionSubset, now: datetime) -> PartitionSubset:
+        """Return the upstream partitions that feed some partitions of the asset.
+
+        They are in the upstream's set, now or later; `all` and `latest` mean those complete at `now`. The cost is that
+        of one mapping of bitmaps for each different family.
+        """
+        fixed = self.fixed(now)
+        known: dict[tuple[int, int], BitMap] = {}
+        found: Families = {}
+        for outer, bitmap in subset.families.items():
+            numbers = _by_dimension(self.down, outer, bitmap)
+            images = []
+            for index, part in enumerate(self.parts):
+                if isinstance(part, Fixed):
+                    images.append(fixed[index])
+                    continue
+                given, mark = numbers[part.dimension]
+                if (index, mark) not in known:
+                    known[index, mark] = part.mapping.upstream(given)
+                images.append(known[index, mark])
+            found = union(found, box(self.up, tuple(images)).families)
+        return PartitionSubset(self.up, found)
+
+    def downstream_of(self, subset: PartitionSubset, now: datetime) -> PartitionSubset:
+        """Return the asset's partitions that some upstream partitions feed.
+
+        They are in the asset's set, now or later; of dimensions that don't matter to the upstream, those at `now`.
+        """
+        fixed = self.fixed(now)
+        pairs = {
+            part.dimension: (index, part.mapping) for index, part in enumerate(self.parts) if isinstance(part, Pair)
+        }
+        free = [part.members(now) for part in self.down.dimensions]
+        known: dict[tuple[int, int], BitMap] = {}
+        found: Families = {}
+        for outer, bitmap in subset.families.items():
+            numbers = _by_dimension(self.up, outer, bitmap)
+            if not all(numbers[index][0].intersect(members) for index, members in fixed.items()):
+                continue
+            images = list(free)
+            for dimension, (index, mapping) in pairs.items():
+                given, mark = numbers[index]
+                if (index, mark) not in known:
+                    known[index, mark] = mapping.downstream(given)
+                images[dimension] = known[index, mark]
+            found = union(found, box(self.down, tuple(images)).families)
+        return PartitionSubset(self.down, found)
+
+    def fixed(self, now: datetime) -> Mapping[int, BitMap]:
+        """Return the ordinals of the upstream's dimensions that no partition changes, by index."""
+        found = {}
+        for index, part in enumerate(self.parts):
+            if isinstance(part, Fixed):
+                dimension = self.up.dimensions[index]
+                if part.keys == "all":
+                    found[index] = dimension.members(now)
+                elif part.keys == "latest":
+                    latest = dimension.latest(now)
+                    found[index] = BitMap() if latest is None else BitMap((latest,))
+                else:
+                    found[index] = BitMap(map(dimension.ordinal, part.keys))
+        return found
+
+
+def _by_dimension(of: PartitionSet, outer: Outer, bitmap: BitMap) -> list[tuple[BitMap, int]]:
+    """Return ordinals for each dimension, with a mark that is equal for equal ordinals (within one subset)."""
+    found = [(BitMap((ordinal,)), ordinal) for ordinal in outer]
+    found.insert(of.inner, (bitmap, -1 - id(bitmap)))
+    return found

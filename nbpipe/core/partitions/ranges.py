@@ -1,0 +1,75 @@
+"""The text form of some partitions.
+
+    range = KEY | KEY ".." KEY | part { "|" part }       of several dimensions
+    part  = "*" | KEY | KEY ".." KEY                     keys of one dimension
+
+Both ends belong to a range. With several dimensions, `2024-01-01|eu..2024-01-31|us` is each dimension from its first to
+its last key (a box); the same is `2024-01-01..2024-01-31|eu..us`, and `*` is all of a dimension. A text that is a key
+is that key, whatever it looks like; parts with special characters stand in quotes (see `texts`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pyroaring import BitMap
+
+from nbpipe.core.partitions.sets import Dimension, PartitionSet
+from nbpipe.core.partitions.subsets import PartitionSubset, box, single
+from nbpipe.core.partitions.texts import Word, cut, fail, read_word
+from nbpipe.errors import UnknownNameError
+
+WHAT = "range of partitions"
+
+
+def parse_range(of: PartitionSet, text: str, now: datetime) -> PartitionSubset:
+    """Read a range of keys of a set.
+
+    Keys of windows that have not ended are taken as they are; `*` stops at `now`.
+
+    Raises:
+        DeclarationError: with the column of the trouble: a key is none, the range is reversed or has another form.
+    """
+    text = text.strip()
+    if of.is_valid(text):
+        return single(of, text)
+    rows = [cut(WHAT, text, "|", piece.column, piece.end) for piece in cut(WHAT, text, "..")]
+    number = len(of.dimensions)
+    if len(rows) == 2 and all(len(row) == number for row in rows):
+        ends = list(zip(rows[0], rows[1], strict=True))
+        parts = [_between(text, part, low, high) for part, (low, high) in zip(of.dimensions, ends, strict=True)]
+    else:
+        pieces = cut(WHAT, text, "|")
+        if len(pieces) != number:
+            form = "|".join(part.name or "KEY" for part in of.dimensions)
+            raise fail(WHAT, text, 0, f"a key has the form {form}, a range {form}..{form}")
+        parts = [_part(text, part, piece, now) for part, piece in zip(of.dimensions, pieces, strict=True)]
+    return box(of, tuple(parts))
+
+
+def _part(text: str, part: Dimension, piece: Word, now: datetime) -> BitMap:
+    if piece.text == "*":
+        return part.members(now)
+    low, *high = cut(WHAT, text, "..", piece.column, piece.end)
+    if len(high) > 1:
+        raise fail(WHAT, text, high[1].column, "A..B has two ends only: remove this one")
+    return _between(text, part, low, high[0] if high else low)
+
+
+def _between(text: str, part: Dimension, low: Word, high: Word) -> BitMap:
+    first, last = _key(text, part, low), _key(text, part, high)
+    found = part.between(first, last)
+    if not found:
+        raise fail(WHAT, text, low.column, f"{last} comes before {first}: write {high.text}..{low.text}")
+    return found
+
+
+def _key(text: str, part: Dimension, piece: Word) -> str:
+    if not piece.text:
+        raise fail(WHAT, text, piece.column, "a key is missing: both ends of A..B are written")
+    key = read_word(WHAT, text, piece)
+    try:
+        part.ordinal(key)
+    except UnknownNameError as error:
+        raise fail(WHAT, text, piece.column, str(error)) from error
+    return key
