@@ -168,9 +168,18 @@ def _drift(
     return (
         *code_reasons(current.code, spec.code),
         *values,
-        *file_reasons(current.files, {path: files(path) for path in spec.files}),
+        *file_reasons(
+            current.files, {**{path: files(path) for path in spec.files}, **_lost_files(spec, current, files)}
+        ),
         *_input_reasons(spec, current, states),
     )
+
+
+def _lost_files(spec: AssetSpec, current: Materialization, files: FileHash) -> dict[str, str]:
+    """Return the recorded files that are gone: a text that names no file any more is no input of today's definition."""
+    if current.code != spec.code:
+        return {}
+    return {path: "" for path in current.files if path not in spec.files and not files(path)}
 
 
 def _input_reasons(spec: AssetSpec, current: Materialization, states: Mapping[str, AssetState]) -> list[str]:
@@ -237,7 +246,7 @@ def _opaque_inputs(spec: AssetSpec, states: Mapping[str, AssetState], own: tuple
 
 def _age_notes(spec: AssetSpec, current: Materialization, now: datetime) -> tuple[str, ...]:
     """Tell the age of what reads nothing that we can watch: a URL, a database."""
-    if spec.inputs or spec.files:
+    if spec.inputs or spec.files or current.files:
         return ()
     age = age_text(now - current.created_at)
     if spec.options.fresh_for is not None:

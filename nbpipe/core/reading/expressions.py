@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -13,6 +14,11 @@ from nbpipe.core.reading.shell import shell_call
 
 _LONGEST_STRING = 1024
 """Longer texts name no file."""
+
+_QUERIES = frozenset({"query", "eval"})
+"""Methods of pandas whose text reads Python variables as `@name`."""
+
+_VARIABLE = re.compile(r"(?<![\w@])@([^\W\d]\w*)")
 
 
 class ExpressionWalker:
@@ -131,10 +137,20 @@ class ExpressionWalker:
             return True
         for name in changed_by_call(call):
             self.scope.change(name)
+        if function.__class__ is ast.Attribute and function.attr in _QUERIES:
+            self._query(call)
         for argument in call.args:
             if argument.__class__ is ast.GeneratorExp:
                 self._consumed.add(id(argument))  # f(x for x in y) uses it up, so it reads its names now
         return False
+
+    def _query(self, call: ast.Call) -> None:
+        """Read the variables in the text of `frame.query("price > @limit")`; in other texts `@` may mean anything."""
+        given = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "expr")]
+        for text in (part for node in given for part in ast.walk(node) if isinstance(part, ast.Constant)):
+            if isinstance(text.value, str):
+                for name in _VARIABLE.findall(text.value):
+                    self.scope.read(name, text.lineno, None, certain=False)
 
     def _shell(self, call: ast.Call) -> bool:
         """Read the Python inside a magic or a shell command."""

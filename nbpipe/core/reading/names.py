@@ -151,7 +151,10 @@ def _statement(node: ast.stmt, walker: PathWalker, lines: list[str]) -> Statemen
     uses = scope.uses
     if scope.deferred:
         deferred = [use for use in scope.deferred if use.name not in flow.certain]
-        reads += [Read(use.name, use.line, deferred=True, certain=use.name not in flow.maybe) for use in deferred]
+        reads += [
+            Read(use.name, use.line, deferred=True, certain=use.certain and use.name not in flow.maybe)
+            for use in deferred
+        ]
         uses = uses + deferred
     if scope.hidden:
         uses = uses + scope.hidden

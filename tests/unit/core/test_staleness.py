@@ -122,6 +122,18 @@ def test_files(files, reasons):
     assert look(files=files)["raw"].reasons == reasons
 
 
+def test_a_file_that_is_gone_is_a_reason_although_the_text_that_named_it_names_no_file_now():
+    found = look([changed(RAW, files=())], files={"data/x.csv": ""})["raw"]
+    assert (found.reasons, found.notes) == (("file data/x.csv is gone",), ())
+
+
+def test_a_file_that_is_there_and_no_input_any_more_is_no_reason():
+    assert look([changed(RAW, files=())])["raw"].reasons == ()
+    assert look([with_code(changed(RAW, files=()), body="1")], files={"data/x.csv": ""})["raw"].reasons == (
+        "code changed",
+    )
+
+
 def test_files_of_a_pattern():
     one = spec("all", files=("glob:data/*.csv",))
     found = look([one], {"all": made(one, files={"glob:data/*.csv": "p"})}, {"glob:data/*.csv": "q"})

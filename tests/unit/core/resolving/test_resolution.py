@@ -54,6 +54,13 @@ CASES = {
         ("n",),
         (),
     ),
+    "what the text of a query reads": (
+        [(PARAMETERS, "n = 1"), "low = 2", "%%asset a\nfar.query('x < @n and x > @low and y != @both and z != @none')"],
+        ("both", "far"),
+        ("low", "n"),
+        ("n",),
+        (),
+    ),
     "a resource": (["%%asset a\nwarehouse.query()"], (), (), (), ("warehouse",)),
     "a resource that a setup function uses": (
         ["def load():\n    return warehouse", "%%asset a\nload()"],
