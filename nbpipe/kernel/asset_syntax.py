@@ -40,6 +40,10 @@ def rewritten_asset_cells(lines: list[str]) -> list[str]:
     return [f"await __import__('{__name__}', fromlist=['run']).run({split.line!r}, {split.body!r})\n"]
 
 
+# Otherwise a terminal, which asks whether a cell is complete, would hear that it is after its first line.
+rewritten_asset_cells.has_side_effects = True  # type: ignore[attr-defined]
+
+
 async def run(line: str, body: str) -> None:
     """Execute an asset cell on the running loop."""
     __tracebackhide__ = True
@@ -48,9 +52,9 @@ async def run(line: str, body: str) -> None:
     if session is None:
         raise ExecutionError("run %load_ext nbpipe first")
     with own_errors():
-        cell = session.admit(line, body)
+        cell, cells = session.admit(line, body), session.cells
     if cell is not None:
-        session.committed(cell, await session.cells.execute_async(cell))
+        session.committed(cell, await cells.execute_async(cell))
 
 
 def _is_broken(split: CellSplit, shell: InteractiveShell) -> bool:

@@ -182,7 +182,7 @@ class LiveNotebook:
                 return cell_id
             if self._aliases.get(cell_id) in self._saved:
                 return self._aliases[cell_id]
-            if _OWN_ID.fullmatch(cell_id):
+            if self._is_own(cell_id):
                 return cell_id
         like = self._saved_like(facts, cell_id)
         if like is not None:
@@ -193,10 +193,18 @@ class LiveNotebook:
             return cell_id
         return f"<asset {' '.join(facts.names)}>" if facts.names else f"<text {facts.source_hash}>"
 
+    def _is_own(self, cell_id: str) -> bool:
+        """Tell whether a frontend's id is the one that the file has, or will have.
+
+        A file of an older format has none: then ours come from the places of the cells, and a frontend makes up others.
+        """
+        placed = all(cell.cell_id == f"cell-{cell.index}" for cell in self._saved.values())
+        return _OWN_ID.fullmatch(cell_id) is not None and not (self._saved and placed)
+
     def _place_again(self, cell_id: str, *, deleted: bool) -> None:
         """Find an executed cell among the saved ones, which have changed."""
         told = None if _is_nameless(cell_id) else cell_id
-        like = None if _OWN_ID.fullmatch(cell_id) else self._saved_like(self.cell(cell_id), told)
+        like = None if self._is_own(cell_id) else self._saved_like(self.cell(cell_id), told)
         if like is not None:
             run = self._runs[cell_id]
             if told is not None:

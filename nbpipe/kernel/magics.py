@@ -64,9 +64,9 @@ class PipelineMagics(Magics):
                 print(asset_help())  # noqa: T201 - IPython shows help like this
                 return
             session = self._session()
-            prepared = session.admit(line, cell)
+            prepared, cells = session.admit(line, cell), session.cells
         if prepared is not None:
-            session.committed(prepared, session.cells.execute(prepared))
+            session.committed(prepared, cells.execute(prepared))
 
     @no_var_expand
     def asset_line(self, line: str) -> Any:
