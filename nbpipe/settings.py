@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 from nbpipe.errors import ConfigError
 
@@ -15,6 +17,9 @@ HASH_SEED = "PYTHONHASHSEED"
 NOTEBOOK = "JPY_SESSION_NAME"
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+#: Shorter values can't be told from ordinary text.
+_SHORTEST_SECRET = 4
+_BLOT = "***"
 
 
 def environment_name(default: str = "default") -> str:
@@ -54,3 +59,55 @@ def resolve_secrets(text: str, environ: Mapping[str, str] | None = None) -> str:
         return values[name]
 
     return _REFERENCE.sub(value, text)
+
+
+def secret_values(configured: Iterable[Any], environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the values of all `${NAME}` in a configuration, longest first.
+
+    Very short ones are left out, and so is the path of a folder or file of this machine: it opens nothing.
+    """
+    values = os.environ if environ is None else environ
+    found: set[str] = set()
+    pending = list(configured)
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            found.update(values.get(name, "") for name in _REFERENCE.findall(item))
+        elif isinstance(item, Mapping):
+            pending.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            pending.extend(item)
+    return tuple(sorted(filter(_is_secret, found), key=lambda value: (-len(value), value)))
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return text with every secret value blotted out; longer secrets come first."""
+    for secret in secrets:
+        text = text.replace(secret, _BLOT)
+    return text
+
+
+def blotted(value: Any, secrets: tuple[str, ...]) -> Any:
+    """Return plain data with secret values blotted out of every text.
+
+    It recurses over the nesting of displayed JSON and of file formats, which their senders made the same way.
+    """
+    if not secrets:
+        return value
+    if isinstance(value, str):
+        return redacted(value, secrets)
+    if isinstance(value, Mapping):
+        return {blotted(key, secrets): blotted(each, secrets) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([blotted(each, secrets) for each in value])
+    return value
+
+
+def _is_secret(value: str) -> bool:
+    if len(value) < _SHORTEST_SECRET:
+        return False
+    path = Path(value)
+    try:
+        return not (path.is_absolute() and path.exists())
+    except (OSError, ValueError):
+        return True

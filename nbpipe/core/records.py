@@ -21,7 +21,15 @@ Outcome = Literal["queued", "running", "success", "unchanged", "failed", "skippe
 
 ACTIVE_RUN: frozenset[str] = frozenset({"queued", "starting", "running"})
 
+#: Longest error text that is kept; the record of a run has all of it.
+LONGEST_ERROR = 2_000
+
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def kept_error(text: str) -> str:
+    """Return an error text as it is kept: not endless."""
+    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]} ... ({len(text):,} characters)"
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):

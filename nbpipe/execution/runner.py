@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from nbpipe import clock
+from nbpipe import clock, settings
 from nbpipe.core.ports import Executor, KernelProvider, ProgressListener, StateStore
-from nbpipe.core.records import Outcome, Run, RunStatus, StepStatus
+from nbpipe.core.records import Outcome, Run, RunStatus, StepStatus, kept_error
 from nbpipe.core.runs.plans import StepPlan, StepRequest
 from nbpipe.core.runs.readiness import readiness
 from nbpipe.core.runs.tasks import OutputLimits, RunProgress, StepOutcome, StepTask
@@ -79,15 +79,16 @@ class Runner:
         execution = _RunExecution(self._store, self._site, run, msgspec.json.decode(plan, type=SubmittedPlan))
         tools = StepTools(store=self._store, kernels=self._kernels, on_event=self._on_event)
         executor = LocalExecutor(tools, parallel=self._site.parallel)
-        with Heartbeat(self._store, worker, run.id, execution.cancel), _signals(execution.cancel):
-            try:
-                execution.carry_out(executor, self._on_event)
-            except BaseException as error:
-                execution.give_up(error)
-                raise
-            finally:
-                executor.cancel()
-                executor.close()
+        try:
+            with Heartbeat(self._store, worker, run.id, execution.cancel), _signals(execution.cancel):
+                try:
+                    execution.carry_out(executor, self._on_event)
+                finally:  # no kernel works on after its run has ended
+                    executor.cancel()
+                    executor.close()
+        except BaseException as error:
+            execution.give_up(error)
+            raise
         return self._store.run(run.id) or run
 
 
@@ -130,10 +131,10 @@ class _RunExecution:
 
     def give_up(self, error: BaseException) -> None:
         """End the run because of an error of ours, if the store still takes it; else the next command ends it."""
+        secrets = settings.secret_values([self._site.state, self._site.storage, self._site.io])
+        reason = settings.redacted(f"the runner failed: {type(error).__name__}: {error}", secrets)
         with contextlib.suppress(StateError):
-            self._store.advance_run(
-                self._run.id, "failure", at=clock.now(), error=f"the runner failed: {type(error).__name__}: {error}"
-            )
+            self._store.advance_run(self._run.id, "failure", at=clock.now(), error=kept_error(reason))
 
     def _start_ready(self, executor: Executor, room: int) -> int:
         """Start steps whose time has come, at most `room`; skip those that have nothing left to do."""

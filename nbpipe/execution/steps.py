@@ -16,7 +16,7 @@ from nbpipe.core.runs.tasks import DEFAULT_KERNEL, RunProgress, StepOutcome, Ste
 from nbpipe.errors import CanceledError, NbpipeError
 from nbpipe.execution.conductor import Conductor
 from nbpipe.execution.ledger import Ledger
-from nbpipe.execution.records import RecordWriter, redacted, request_file, secret_values, write_atomically
+from nbpipe.execution.records import RecordWriter, request_file, write_atomically
 from nbpipe.execution.requests import kernel_for, needs_nbpipe
 
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ class _StepExecution:
     def __init__(self, task: StepTask, tools: StepTools) -> None:
         request = task.request
         self._task, self._tools = task, tools
-        self._secrets = secret_values([request.state, request.storage, *request.io.values()], settings.inherited())
+        self._secrets = settings.secret_values([request.state, request.storage, request.io])
         record = Path(request.root, task.output)
         self._request_file = request_file(record)
         self._writer = RecordWriter(record, secrets=self._secrets, every=task.save_every)
-        self._ledger = Ledger(task, tools.store, lambda text: redacted(text, self._secrets))
+        self._ledger = Ledger(task, tools.store, lambda text: settings.redacted(text, self._secrets))
         self._conductor = Conductor(task, self._ledger, tools.stop.is_set, self._tell)
         self._cut: Mapping[int, Mapping[str, int]] = {}
         self._grace = 0.0

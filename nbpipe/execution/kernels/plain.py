@@ -71,7 +71,7 @@ class PlainKernel:
         }
         self.language: str = str(spec.language).lower()
         file, self.connection = _write_connection(folder, request.kernel_name)
-        command = [*_command(spec.argv, file, folder), *_arguments(spec.argv)]
+        command = [*_command(spec.argv, file, str(spec.resource_dir)), *_arguments(spec.argv)]
         environ = {**settings.inherited(), **spec.env, **request.environ}
         try:
             self._process, self.lifeline, self._held = launch(
@@ -175,9 +175,9 @@ def _write_connection(folder: Path, kernel_name: str) -> tuple[str, Mapping[str,
     return file, {**info, "key": str(info["key"]).encode()}
 
 
-def _command(argv: list[str], connection_file: str, folder: Path) -> list[str]:
+def _command(argv: list[str], connection_file: str, resources: str) -> list[str]:
     """Fill in a kernelspec's command; a bare `python` is this one, as Jupyter has it."""
-    values = {"{connection_file}": connection_file, "{resource_dir}": str(folder), "{prefix}": sys.prefix}
+    values = {"{connection_file}": connection_file, "{resource_dir}": resources, "{prefix}": sys.prefix}
     names = re.compile("|".join(map(re.escape, values)))
     command = [names.sub(lambda match: values[match.group()], part) for part in argv]
     major, minor = sys.version_info[:2]

@@ -68,8 +68,10 @@ def test_outputs_beyond_the_count_are_dropped_and_counted():
 def test_nothing_is_added_when_the_record_is_full_but_errors():
     outputs = cell(room=10)
     assert outputs.show(display("x" * 100)) is None
-    assert outputs.show({"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["t" * 1_000_000]}) == 0
-    assert len(outputs.outputs()[0]["traceback"][0]) == 100_000
+    lines = [*("u" * 1_000), "t" * 1_000_000]
+    assert outputs.show({"output_type": "error", "ename": "E", "evalue": "v" * 1_000_000, "traceback": lines}) == 0
+    error = outputs.outputs()[0]
+    assert (len(error["evalue"]), len(error["traceback"]), len(error["traceback"][-1])) == (10_000, 200, 10_000)
 
 
 def test_an_updated_display_counts_by_its_new_size():
@@ -82,6 +84,14 @@ def test_an_updated_display_counts_by_its_new_size():
     outputs.update(at, {"text/plain": "c" * 5_000}, {})
     assert "too big" in texts(outputs)[0]
     outputs.update(17, {"text/plain": "nowhere"}, {})
+
+
+def test_an_updated_display_does_not_grow_beyond_the_record():
+    outputs = cell(room=500)
+    at = outputs.show(display("a"))
+    assert at is not None
+    outputs.update(at, {"text/plain": "b" * 1_500}, {})
+    assert "too big to keep" in texts(outputs)[0]
 
 
 def test_cleared_outputs_leave_room_again():

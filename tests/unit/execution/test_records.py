@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,6 @@ from nbpipe.execution.records import (
     cleared,
     record_hash,
     record_path,
-    redacted,
-    secret_values,
     write_atomically,
 )
 
@@ -60,20 +59,13 @@ def test_a_failed_write_leaves_the_old_content_and_no_other_file(tmp_path: Path,
     assert list(tmp_path.iterdir()) == [target]
 
 
-@pytest.mark.parametrize(
-    ("configured", "secrets"),
-    [
-        (["sqlite:///x"], ()),
-        (["postgresql://u:${PW}@h/d", {"key": ["${KEY}", {"deep": "a${PW}b"}]}], ("long-secret", "pass")),
-        (["${SHORT} ${UNSET}"], ()),
-    ],
-)
-def test_secrets_are_what_the_configuration_refers_to(configured, secrets):
-    assert secret_values(configured, {"PW": "pass", "KEY": "long-secret", "SHORT": "abc"}) == secrets
-
-
-def test_longer_secrets_are_blotted_out_before_those_they_contain():
-    assert redacted("abcd-efgh abcd", ("abcd-efgh", "abcd")) == "*** ***"
+def test_who_may_read_a_record_is_what_the_umask_says(tmp_path: Path):
+    before = os.umask(0o077)
+    try:
+        write_atomically(tmp_path / "r.ipynb", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "r.ipynb").stat().st_mode & 0o777 == 0o600
 
 
 def notebook(*outputs: dict[str, object], source: str = "a\nb") -> dict[str, object]:

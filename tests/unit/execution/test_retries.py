@@ -4,7 +4,7 @@ import pytest
 
 from nbpipe.core.records import RunAsset
 from nbpipe.errors import RefusedError
-from nbpipe.execution.retries import assets_to_retry, steps_to_retry
+from nbpipe.execution.retries import assets_to_retry
 from nbpipe.testing import InMemoryStateStore
 from tests import stores
 
@@ -28,7 +28,6 @@ def test_what_did_not_succeed_is_left():
     run = store.run("r1")
     assert assets_to_retry(store, run, from_failure=True) == ("a2", "a3", "a4")
     assert assets_to_retry(store, run, from_failure=False) == ("a0", "a1", "a2", "a3", "a4")
-    assert steps_to_retry(store, run) == ("n1.ipynb",)
 
 
 @pytest.mark.parametrize(("status", "words"), [("", "still starting"), ("success", "all assets of run r1 succeeded")])
