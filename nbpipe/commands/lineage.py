@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from nbpipe.views.lineage import LineageView
 
 FORMATS = ("text", "svg", "html", "mermaid", "json")
-_ENDINGS = {".svg": "svg", ".html": "html", ".htm": "html", ".mmd": "mermaid", ".mermaid": "mermaid", ".json": "json"}
+_ENDINGS = {
+    ".svg": "svg",
+    ".html": "html",
+    ".htm": "html",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".json": "json",
+    ".txt": "text",
+}
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +45,8 @@ def command(
     workspace: Workspace, *, selection: str, format_: str | None, output: str | None, limit: int
 ) -> LineageView | str | Written:
     """Draw how assets depend on each other."""
+    kind = format_ or (_format_of(output) if output else "text")
     view = lineage_view(workspace, selection, limit=limit)
-    kind = format_ or (_ENDINGS.get(Path(output).suffix.lower(), "text") if output else "text")
     if output is None:
         as_data = kind == "json" or (current_surface().data and format_ is None)
         return view if as_data else drawn(view, kind)
@@ -48,6 +56,16 @@ def command(
     except OSError as error:
         raise RefusedError(f"{output} can't be written: {error.strerror or error}") from error
     return Written(path=output, format=kind)
+
+
+def _format_of(output: str) -> str:
+    """Return the format that the name of a file asks for."""
+    ending = Path(output).suffix.lower()
+    if ending and ending not in _ENDINGS:
+        raise RefusedError(
+            f"{output}: {ending} can't be written: end the name with {', '.join(_ENDINGS)}, or give --format"
+        )
+    return _ENDINGS.get(ending, "text")
 
 
 def lineage_view(workspace: Workspace, selection: str = "", *, limit: int = 60) -> LineageView:

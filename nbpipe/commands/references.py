@@ -98,5 +98,5 @@ def refuse_active(state: AssetState | None, asset: str, command: str) -> None:
 
 def _no_version(asset: str, version: int, versions: list[Materialization]) -> UnknownNameError:
     numbers = ", ".join(str(each.version) for each in reversed(versions[:10]))
-    hint = f"there are {numbers}" if versions else f"{asset} was never materialized"
-    return UnknownNameError(f"version of {asset}", str(version), hint=hint)
+    hint = f"{asset} has {numbers}" if versions else f"{asset} was never materialized"
+    return UnknownNameError("version", f"{asset}#{version}", hint=hint)

@@ -162,7 +162,7 @@ class _Resolver:
         if pattern in self._graph:
             return frozenset({pattern})
         if not is_pattern(pattern):
-            hint = "a partition is chosen with --partition" if "@" in pattern else ""
+            hint = "a partition is chosen with --partition" if "@" in pattern else "`nbpipe list` shows all"
             raise UnknownNameError("asset", pattern, self._graph, hint=hint)
         fits = pattern_test(pattern)
         found = frozenset(key for key in self._graph if fits(key))
@@ -223,7 +223,12 @@ def pattern_test(pattern: str) -> Callable[[str], bool]:
     return lambda text: compiled.fullmatch(text) is not None
 
 
+def quoted(text: str) -> str:
+    """Write a name so that a selection reads it as one word."""
+    return text if not set(text) & set(" ()+'\":*?,;&|!") else f"'{text}'" if "'" not in text else f'"{text}"'
+
+
 def _nothing_has(wanted: Has, seen: Iterable[str]) -> str:
     similar = nearest(wanted.value, sorted(seen))
-    remedy = f": did you mean {wanted.attribute}:{similar}?" if similar else ""
+    remedy = f": did you mean {wanted.attribute}:{quoted(similar)}?" if similar else ""
     return f"no asset has {wanted.attribute}:{wanted.value}{remedy}"

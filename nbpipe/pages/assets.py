@@ -49,7 +49,7 @@ def listing(rows: Sequence[AssetRow]) -> Page:
 def status(rows: Sequence[StatusRow]) -> Page:
     """Show the status of assets, with the reasons and notes."""
     if not rows:
-        return ["no assets are selected"]
+        return ["no assets are selected: `nbpipe list` shows what there is"]
     return [
         Table(
             ("asset", "status", "version", "materialized", "why"),

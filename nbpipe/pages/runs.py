@@ -50,7 +50,7 @@ def listing(rows: Sequence[RunRow]) -> Page:
                     row.trigger,
                     time_text(row.created_at),
                     _took(row),
-                    _some(row.assets) or " ".join(PurePosixPath(path).stem for path in row.notebooks),
+                    _some(row.assets) or " ".join(map(_notebook, row.notebooks)),
                 )
                 for row in rows
             ],
@@ -60,10 +60,11 @@ def listing(rows: Sequence[RunRow]) -> Page:
 
 def details(found: RunDetails) -> Page:
     """Show one run with its steps and assets."""
+    took = f", took {_took(found)}" if _took(found) else ""
     page: list[Line | Table | str] = [
         line("run ", Part(found.id, "strong"), "  ", Part(found.status, RUN_STYLE[found.status])),
         line(f"{found.selection}  ({found.trigger}, environment {found.env})", indent=2),
-        line(f"created {time_text(found.created_at)} {_took(found)}", indent=2),
+        line(f"created {time_text(found.created_at)}{took}", indent=2),
     ]
     if found.parent:
         page.append(line(f"retries run {found.parent}", indent=2))
@@ -102,12 +103,17 @@ def verification(found: Verification) -> Page:
 def _steps(steps: Sequence[StepResult]) -> list[Line]:
     page: list[Line] = []
     for step in steps:
-        made = " ".join(step.assets) or "no assets"
-        page.append(line(Part(step.status, RUN_STYLE[step.status]), f"  {step.notebook}: {made}"))
+        made = f": {' '.join(step.assets)}" if step.assets else ""
+        page.append(line(Part(step.status, RUN_STYLE[step.status]), f"  {step.notebook}{made}"))
         if step.error:
             page.append(line(Part(step.error.partition("\n")[0], "bad"), indent=4))
         page.append(line(Part(f"record: {step.output}", "dim"), indent=4))
     return page
+
+
+def _notebook(record: str) -> str:
+    """Return the name of the notebook that a record was made of; its file is called NUMBER-NAME."""
+    return PurePosixPath(record).name.partition("-")[2]
 
 
 def _took(row: RunRow) -> str:

@@ -12,7 +12,8 @@ from nbpipe.core.runs.cell_order import execution_order, step_cells, whole_cells
 from nbpipe.core.runs.grouping import group, waiting
 from nbpipe.core.runs.parameter_checks import parameters_for
 from nbpipe.core.runs.plans import Mode, RunPlan, StepPlan
-from nbpipe.core.runs.refusals import quoted, refuse_broken, refuse_missing_upstream
+from nbpipe.core.runs.refusals import refuse_broken, refuse_missing_upstream
+from nbpipe.core.selection import quoted
 from nbpipe.errors import UnknownNameError
 
 _NONE: Mapping[str, Any] = MappingProxyType({})

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 
 from nbpipe.core.definitions import Definitions, Diagnostic
 from nbpipe.core.graph import AssetGraph
+from nbpipe.core.selection import quoted
 from nbpipe.errors import CycleError, RefusedError
 
 #: So many missing assets are named one by one; more are selected with `+`.
@@ -69,11 +70,6 @@ def _working(selection: str, selected: Sequence[str], missing: Sequence[str]) ->
     if len(missing) <= _NAMED:
         return f"{text} {' '.join(map(quoted, missing))}"
     return f"+{text}" if " " not in text and not text.startswith("+") else f"+({text})"
-
-
-def quoted(text: str) -> str:
-    """Write a name so that a selection reads it as one word."""
-    return text if not set(text) & set(" ()+'\":*?,;&|!") else f"'{text}'" if "'" not in text else f'"{text}"'
 
 
 def _listed(names: Sequence[str]) -> str:

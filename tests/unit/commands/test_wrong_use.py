@@ -45,8 +45,8 @@ from tests.stored import store_values
         pytest.param(["materialize", "*", "--partitions", "a..b"], "--partitions is not available", id="partitions"),
         pytest.param(["load", "total@x"], "partitions are not available", id="partition of a value"),
         pytest.param(["load", "total#x"], "the version after # is a number", id="version that is no number"),
-        pytest.param(["load", "total#7"], "there is no version of total '7': there are 1", id="version"),
-        pytest.param(["rollback", "total", "7"], "there is no version of total '7': there are 1", id="old version"),
+        pytest.param(["load", "total#7"], "there is no version 'total#7': total has 1", id="version"),
+        pytest.param(["rollback", "total", "7"], "there is no version 'total#7': total has 1", id="old version"),
         pytest.param(["wipe", "total#1"], "leave out #1", id="version where none belongs"),
         pytest.param(["runs", "show", "zzz"], "there is no run 'zzz': `nbpipe runs` lists them", id="run"),
         pytest.param(["runs", "cancel", "zzz"], "there is no run 'zzz'", id="run to cancel"),
@@ -57,6 +57,7 @@ from tests.stored import store_values
         pytest.param(["--project", "nowhere", "list"], "there is no folder 'nowhere'", id="project"),
         pytest.param(["--env", "a/b", "list"], "environment 'a/b'", id="environment"),
         pytest.param(["lineage", "-o", "no/such/folder.svg"], "can't be written", id="file"),
+        pytest.param(["lineage", "-o", "graph.png"], "graph.png: .png can't be written: end the name", id="picture"),
     ],
 )
 def test_wrong_use_is_refused_and_says_what_to_do(shop, terminal, words, message):

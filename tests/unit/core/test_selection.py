@@ -209,6 +209,7 @@ def test_chooses_in_topological_order(text, expected):
         ("orders@2024-01-01", UnknownNameError, "--partition"),
         ("zz_*", SelectionError, "no asset has a name like 'zz_*'"),
         ("a group:sale", SelectionError, "group:sale: did you mean group:sales?"),
+        ("zz", UnknownNameError, "there is no asset 'zz': `nbpipe list` shows all"),
         ("group:zz*", SelectionError, "no asset has group:zz*"),
         ("owner:nobody", SelectionError, "no asset has owner:nobody"),
         ("notebook:c", SelectionError, "no asset has notebook:c"),
