@@ -207,7 +207,7 @@ _STYLE: list[dict[str, Any]] = [
     {"selector": f"node.{_OUTSIDE}", "style": {"opacity": 0.55}},
     {
         "selector": f"node.{_CHOSEN}",
-        "style": {"border-width": 3, "overlay-color": "#0a5fc4", "overlay-opacity": 0.1, "overlay-padding": 5},
+        "style": {"border-width": 3, "overlay-color": "#0a5fc4", "overlay-opacity": 0.05, "overlay-padding": 5},
     },
     {
         "selector": "edge",

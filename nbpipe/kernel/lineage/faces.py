@@ -20,7 +20,7 @@ TEXT_LEFT = 34
 
 #: The picture is larger than the node, so that it stays sharp when somebody zooms in.
 _SCALE = 3
-_LINE = 27
+_LINE = 23
 """Characters that fit into the second line."""
 
 

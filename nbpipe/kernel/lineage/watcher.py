@@ -65,6 +65,7 @@ class Watcher:
                 if self._ended.is_set():
                     return
                 if changed == revision:
+                    self._store.revision()  # raises if the store was closed, of which waiting says nothing
                     self._on_silence()
                 else:
                     revision = changed
