@@ -63,6 +63,11 @@ class Workspace:
         return self.project.config
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that the configuration takes from environment variables: for this process alone."""
+        return settings.secret_values([self.config.state, self.config.storage, self.config.io])
+
+    @property
     def definitions(self) -> Definitions:
         """Everything that the project defines."""
         return self.project.definitions

@@ -24,6 +24,7 @@ class FileIOManager(ValueIOManager):
         root: the project's root.
         only: the one format to use, None for the best one.
         options: arguments of the fsspec file system.
+        secrets: what `url` and `options` hold and no message may.
     """
 
     def __init__(
@@ -35,8 +36,9 @@ class FileIOManager(ValueIOManager):
         root: Path,
         only: str | None = None,
         options: Mapping[str, Any] = _NO_OPTIONS,
+        secrets: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(name, _open_place(name, url, root, options), env=env, only=only)
+        super().__init__(name, _open_place(name, url, root, options), env=env, only=only, secrets=secrets)
 
 
 def _open_place(name: str, url: str, root: Path, options: Mapping[str, Any]) -> Place:

@@ -14,7 +14,7 @@ from nbpipe.errors import ConfigError, UnknownNameError, nearest
 from nbpipe.io.files import FileIOManager
 from nbpipe.io.formats.catalogue import FORMAT_NAMES
 from nbpipe.io.memory import MemoryIOManager
-from nbpipe.settings import resolve_secrets
+from nbpipe.settings import redacted, resolve_secrets, secret_values
 
 #: The I/O manager of assets that name none.
 DEFAULT = "files"
@@ -69,13 +69,14 @@ class IoRegistry(Mapping[str, IOManager]):
         if table.get("type", "files") == "memory":
             return MemoryIOManager(name, env=self._env, only=only)
         url = resolve_secrets(table.get("url", self._storage))
+        secrets = secret_values([table, self._storage])
         try:
             options = _resolved(table.get("options", {}))
-            return FileIOManager(name, url, env=self._env, root=self._root, only=only, options=options)
+            return FileIOManager(name, url, env=self._env, root=self._root, only=only, options=options, secrets=secrets)
         except (ImportError, ValueError) as error:
             where = f"io.{name}.url" if "url" in table else "storage"
             message = f"nbpipe.toml: {where} = {table.get('url', self._storage)!r} can't be opened: {error}"
-            raise ConfigError(message) from error
+            raise ConfigError(redacted(message, secrets)) from error
 
 
 def open_io(tables: Mapping[str, Mapping[str, Any]], *, storage: str, root: str | Path, env: str) -> IoRegistry:

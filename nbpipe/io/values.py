@@ -16,6 +16,7 @@ from nbpipe.io.digests import Buffer, Digest, digest_of_bytes
 from nbpipe.io.formats.catalogue import format_of, formats_for
 from nbpipe.io.formats.format import Encoded, Format, type_name
 from nbpipe.io.places import Place
+from nbpipe.settings import redacted
 
 _FILE = "file"
 """The format whose values are paths: the file is not read, its path is handed out."""
@@ -30,11 +31,14 @@ class ValueIOManager:
         place: where the files lie.
         env: the environment whose files `sweep` looks at.
         only: the one format to use, None for the best one.
+        secrets: what a URL may hold and no message may.
     """
 
-    def __init__(self, name: str, place: Place, *, env: str, only: str | None = None) -> None:
+    def __init__(
+        self, name: str, place: Place, *, env: str, only: str | None = None, secrets: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
-        self._place, self._env, self._only = place, env, only
+        self._place, self._env, self._only, self._secrets = place, env, only, secrets
 
     def store(self, value: object, target: StoreTarget) -> StoredValue:
         """Write a value to a new path, durable when this returns.
@@ -54,7 +58,9 @@ class ValueIOManager:
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._place.remove(path)
-            raise _write_error(target.asset, self._place.locate(path), error) from error
+            raise StoredValueError(
+                redacted(_unwritten(target.asset, self._place.locate(path), error), self._secrets)
+            ) from error
         return StoredValue(
             io=self.name,
             format=form.name,
@@ -96,7 +102,8 @@ class ValueIOManager:
         except UnknownNameError:
             raise
         except Exception as error:
-            raise MissingValueError(_unreadable(stored, self._place.locate(stored.path), error)) from error
+            message = _unreadable(stored, self._place.locate(stored.path), error)
+            raise MissingValueError(redacted(message, self._secrets)) from error
 
     def _load_path(self, stored: StoredValue) -> Any:
         found = self._place.local_copy(_checked(stored.path))
@@ -111,8 +118,8 @@ class ValueIOManager:
             self._place.remove(path + _COMPANIONS[stored.format])
 
     def local_path(self, stored: StoredValue) -> str:
-        """Return the path or URL of the stored file, for a person."""
-        return self._place.locate(stored.path)
+        """Return the path or URL of the stored file, for a person: a password in it is blotted out."""
+        return redacted(self._place.locate(stored.path), self._secrets)
 
     def shareable(self, value: object, stored: StoredValue) -> bool:
         """Tell whether `sharing.share(value)` may be handed on in this process instead of reading the value again."""
@@ -177,12 +184,12 @@ def _unstorable(value: object, target: StoreTarget, reasons: list[str], name: st
     return f"{what} by I/O manager {name!r}, which writes only {only}: {reason}; {remedy}"
 
 
-def _write_error(asset: str, where: str, error: OSError) -> StoredValueError:
+def _unwritten(asset: str, where: str, error: OSError) -> str:
     remedy = "set `storage` in nbpipe.toml to a place that can be written"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         remedy = "free some space (`nbpipe gc` removes old values), or " + remedy
     reason = error.strerror or str(error)
-    return StoredValueError(f"asset {asset!r}: its value can't be written to {where}: {reason}: {remedy}")
+    return f"asset {asset!r}: its value can't be written to {where}: {reason}: {remedy}"
 
 
 def _unreadable(stored: StoredValue, where: str, error: Exception) -> str:

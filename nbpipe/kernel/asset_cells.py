@@ -31,6 +31,7 @@ from nbpipe.kernel.measures import peak_memory, reset_peak_memory
 from nbpipe.kernel.namespaces import NotebookNamespace, body_module
 from nbpipe.kernel.parameter_values import ParameterValues
 from nbpipe.kernel.project_files import ProjectFiles
+from nbpipe.kernel.redaction import told_error, without_secrets
 from nbpipe.kernel.retries import retrying
 from nbpipe.kernel.sayings import warn
 from nbpipe.kernel.shells import transformer
@@ -99,8 +100,9 @@ class AssetCells:
         files: ProjectFiles,
         parameters: ParameterValues,
         run_id: str | None = None,
+        secrets: tuple[str, ...] = (),
     ) -> None:
-        """Work on the variables of `shell`."""
+        """Work on the variables of `shell`; the state store is never told one of `secrets`."""
         self.shell = shell
         self.store = store
         self.env = env
@@ -110,6 +112,7 @@ class AssetCells:
         self._io = io
         self.files = files
         self._parameters = parameters
+        self._secrets = secrets
 
     def file_hashes(self, specs: Collection[AssetSpec]) -> dict[str, str]:
         """Return the content hash of each file input."""
@@ -284,7 +287,7 @@ class AssetCells:
     ) -> NewMaterialization:
         needed = dict(spec.code).values()
         sources = execution.cell.sources
-        return NewMaterialization(
+        new = NewMaterialization(
             env=self.env,
             asset=spec.key,
             stored=stored,
@@ -307,11 +310,12 @@ class AssetCells:
             metadata={**dict(spec.options.metadata), **execution.context.metadata},
             displays=execution.displays.bundles,
         )
+        return without_secrets(new, self._secrets)
 
     def _fail(self, execution: _Execution, error: BaseException) -> None:
         start_at(self.shell, error, execution.body.filename, hint=self._hint(execution, error))
         keys = [spec.key for spec in execution.cell.specs]
-        message = f"{type(error).__name__}: {error}"
+        message = told_error(error, self._secrets)
         try:
             self.store.record_failure(self.env, keys, message, at=clock.now(), run_id=self.run_id)
         except NbpipeError as second:  # the body's own error is what matters

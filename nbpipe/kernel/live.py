@@ -79,6 +79,7 @@ class LiveSession:
                 env=workspace.env,
                 files=ProjectFiles(workspace.root, workspace.project.file_hash),
                 parameters=self.parameters,
+                secrets=workspace.secrets,
             )
         return self._cells
 

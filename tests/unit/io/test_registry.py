@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nbpipe.errors import ConfigError, UnknownNameError, UnstorableValueError
+from nbpipe.errors import ConfigError, MissingValueError, UnknownNameError, UnstorableValueError
 from nbpipe.io.registry import open_io
 from nbpipe.io.targets import StoreTarget
 
@@ -79,6 +79,20 @@ def test_secrets_within_options_are_resolved(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("SKIP", "yes")
     tables = {"m": {"url": "memory://secret-test", "options": {"extra": {"list": ["${SKIP}", 1]}}}}
     assert open_io(tables, storage="v", root=tmp_path, env="dev").manager("m").name == "m"
+
+
+def test_messages_and_paths_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUCKET_KEY", "hunter2")
+    manager = open_io({}, storage="memory://${BUCKET_KEY}", root=tmp_path, env="dev").manager(None)
+    stored = manager.store("x", WHERE)
+    assert manager.local_path(stored).startswith("memory:///***/dev/")
+    manager.delete(stored)
+    with pytest.raises(MissingValueError, match=r"\*\*\*") as refused:
+        manager.load(stored)
+    assert "hunter2" not in str(refused.value)
+    with pytest.raises(ConfigError) as unknown:
+        open_io({}, storage="${BUCKET_KEY}://x", root=tmp_path, env="dev").manager(None)
+    assert "hunter2" not in str(unknown.value)
 
 
 def test_a_file_system_that_is_not_installed_is_said(tmp_path: Path) -> None:
