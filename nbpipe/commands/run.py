@@ -39,7 +39,7 @@ def _values(
 )
 @click.pass_obj
 def command(workspace: Workspace, *, notebook: str, parameters: Mapping[str, Any]) -> RunResult:
-    """Run any notebook as a recorded run: every cell, as Run All does."""
+    """Run any notebook as a recorded run: every cell, as Run All does, which loads assets that are up to date."""
     return carry_out(workspace, prepare_notebook(workspace, notebook, parameters))
 
 

@@ -64,7 +64,7 @@ class Ledger:
             if key in stored:
                 self._outcomes[key] = "success"
                 self._executed.append(key)
-            elif self._request.mode == "stale":
+            elif self._request.mode == "stale" or self._request.step.whole:  # it was loaded
                 self._outcomes[key] = "unchanged"
             elif self._request.mode == "verify":
                 self._settle([key], "unchanged", None)

@@ -7,7 +7,7 @@ the notebook. What is selected, and the code that counts, is pinned by the reque
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from nbpipe.commands.workspace import Workspace
 from nbpipe.core.ports import StateStore
 from nbpipe.core.reading.declarations import parse_asset, split_cell
 from nbpipe.core.reading.names import analyze
-from nbpipe.core.records import Materialization
+from nbpipe.core.records import AssetState, Materialization
 from nbpipe.core.runs.plans import StepRequest
 from nbpipe.core.staleness import out_of_date
 from nbpipe.errors import RefusedError, StoredValueError
@@ -28,12 +28,12 @@ from nbpipe.kernel.asset_cells import AssetCell, AssetCells
 from nbpipe.kernel.extension import load
 from nbpipe.kernel.parameter_values import ParameterValues
 from nbpipe.kernel.project_files import ProjectFiles
-from nbpipe.kernel.sayings import warn
+from nbpipe.kernel.sayings import say, warn
 from nbpipe.kernel.sessions import CurrentCell, set_session
 from nbpipe.kernel.shells import current_shell, executed_text, transformer
 from nbpipe.kernel.verifying import verifying
 from nbpipe.loading.files import FileHashes
-from nbpipe.settings import resolve_secrets
+from nbpipe.settings import resolve_secrets, secret_values
 from nbpipe.storage.open import open_store
 
 
@@ -43,7 +43,7 @@ def begin(path: str) -> None:
     request = msgspec.json.decode(Path(path).read_bytes(), type=StepRequest)
     root = Path(request.root)
     store = open_store(resolve_secrets(request.state), root=root)
-    io = open_io(request.io, storage=resolve_secrets(request.storage), root=root, env=request.env)
+    io = open_io(request.io, storage=request.storage, root=root, env=request.env)
     if request.mode == "verify":
         store = verifying(store, io, Path(path))
     load(shell, StepSession(shell, request, store, io))
@@ -77,7 +77,14 @@ class StepSession:
         files = ProjectFiles(root, FileHashes(root, now_ns=clock.now_ns))
         self.parameters = ParameterValues(shell.user_ns)
         self.cells = AssetCells(
-            shell, store, io, env=request.env, files=files, parameters=self.parameters, run_id=request.run_id
+            shell,
+            store,
+            io,
+            env=request.env,
+            files=files,
+            parameters=self.parameters,
+            run_id=request.run_id,
+            secrets=secret_values([request.state, request.storage, request.io]),
         )
         self._defaults = set(request.parameter_defaults)
         self._current = CurrentCell("", None)
@@ -103,14 +110,21 @@ class StepSession:
             self._defaults = set()
 
     def admit(self, line: str, body: str) -> AssetCell | None:
-        """Return the cell, unless the run is of stale assets only and these prove unchanged now."""
+        """Return the cell, unless it is up to date and the run is of stale assets only, or of a whole notebook.
+
+        A whole notebook behaves as Run All: a stored value that is up to date is loaded, and shown as it was.
+        """
         cell = self._cell(line, body)
-        if self.request.mode == "stale" and not self._reasons(cell):
-            keys = [spec.key for spec in cell.specs]
-            self.store.record_unchanged(self.request.env, keys, at=clock.now(), run_id=self.request.run_id)
-            print(f"{cell.name}: unchanged, not executed")  # noqa: T201 - the record says what happened
-            return None
-        return cell
+        whole = self.request.step.whole
+        if not whole and self.request.mode != "stale":
+            return cell
+        keys = [spec.key for spec in cell.specs]
+        states = self.store.states(self.request.env, {*keys, *(key for spec in cell.specs for key in spec.inputs)})
+        if self._reasons(cell, states) or (whole and not self._loaded(cell, states)):
+            return cell
+        self.store.record_unchanged(self.request.env, keys, at=clock.now(), run_id=self.request.run_id)
+        say(f"{cell.name}: {'up to date, loaded' if whole else 'unchanged, not executed'}")
+        return None
 
     def known_assets(self) -> Collection[str]:
         """Return the names of all assets of the project."""
@@ -151,9 +165,17 @@ class StepSession:
             sources=self.request.sources,
         )
 
-    def _reasons(self, cell: AssetCell) -> list[str]:
-        keys = {key for spec in cell.specs for key in (spec.key, *spec.inputs)}
-        states = self.store.states(self.request.env, keys)
+    def _loaded(self, cell: AssetCell, states: Mapping[str, AssetState]) -> bool:
+        """Bind the stored values; return False if one of them can't be read any more."""
+        current = {spec.key: found for spec in cell.specs if (found := states[spec.key].current) is not None}
+        try:
+            self.cells.load(cell, current)
+        except StoredValueError as error:
+            warn(f"{error}: {cell.name} is executed again")
+            return False
+        return True
+
+    def _reasons(self, cell: AssetCell, states: Mapping[str, AssetState]) -> list[str]:
         reasons: list[str] = []
         for spec in cell.specs:
             parameters = self.parameters.effective(spec.parameters, cell.defaults)

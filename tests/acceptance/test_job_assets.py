@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nbpipe.execution.retries import assets_to_retry
-from tests.notebooks import code, edit_cell, outputs_text, parameters, write_notebook
+from tests.notebooks import code, edit_cell, outputs_text, parameters, replace_in_cell, write_notebook
 from tests.runs import leftovers, materialized, opened, outcomes, record, statuses
 
 SHOP = [
@@ -187,7 +187,7 @@ def test_parameters_reach_assets_and_are_recorded(project: Path) -> None:
     assert dict(current.parameter_defaults) == {"n": "1"}
 
 
-def test_a_whole_notebook_with_assets_stores_them(project: Path) -> None:
+def test_a_whole_notebook_with_assets_stores_them_and_loads_what_is_up_to_date(project: Path) -> None:
     from nbpipe import clock
     from nbpipe.core.runs.planning import plan_notebook
     from nbpipe.execution.runner import Runner
@@ -195,14 +195,25 @@ def test_a_whole_notebook_with_assets_stores_them(project: Path) -> None:
     from nbpipe.loading.project import load_project
     from tests.runs import site
 
-    write_notebook(project / "shop.ipynb", [code("%load_ext nbpipe"), *SHOP])
-    definitions = load_project(project).definitions
+    def run_all():
+        definitions = load_project(project).definitions
+        with opened(project) as store:
+            plan = plan_notebook(definitions, "shop.ipynb", env="default")
+            run = submit(store, plan, root=project, run_id=clock.new_id(), at=clock.now(), definitions=definitions)
+            ended = Runner(store, site(project)).execute(run.id)
+        assert (ended.status, ended.error) == ("success", None)
+        return ended
+
+    path = write_notebook(project / "shop.ipynb", [code("%load_ext nbpipe"), *SHOP])
+    assert outcomes(project, run_all()) == {"numbers": "success", "total": "success", "other": "success"}
+    assert values(project) == {"numbers": 1, "total": 1, "other": 1}
+    again = run_all()
+    assert outcomes(project, again) == {"numbers": "unchanged", "total": "unchanged", "other": "unchanged"}
+    assert "total: up to date, loaded" in "".join(shown(project, again))
     with opened(project) as store:
-        plan = plan_notebook(definitions, "shop.ipynb", env="default")
-        run = submit(store, plan, root=project, run_id=clock.new_id(), at=clock.now(), definitions=definitions)
-        ended = Runner(store, site(project)).execute(run.id)
-    assert (ended.status, ended.error) == ("success", None)
-    assert outcomes(project, ended) == {"numbers": "success", "total": "success", "other": "success"}
+        assert store.steps(again.id)[0].executed == ()
+    replace_in_cell(path, 3, "sum(numbers)", "sum(numbers) + 1")
+    assert outcomes(project, run_all()) == {"numbers": "unchanged", "total": "success", "other": "unchanged"}
 
 
 @pytest.mark.parametrize("body", ["import os; os._exit(7)", "import time; time.sleep(600)"], ids=["dies", "hangs"])

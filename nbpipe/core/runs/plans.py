@@ -51,7 +51,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     kernel: str | None = None
     location: str = "default"
     whole: bool = False
-    """Run every cell, as Run All does: a notebook as a job."""
+    """Run every cell, as Run All does: a notebook as a job. An asset that is up to date is loaded."""
     cells: tuple[CellPlan, ...] = ()
     """In document order."""
     order: tuple[int, ...] = ()
