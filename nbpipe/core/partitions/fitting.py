@@ -46,6 +46,24 @@ def link(
     return _Fitting(upstream, up or WHOLE, down or WHOLE).fit(rule)
 
 
+def own_link(name: str, of: PartitionSet | None, rule: MappingRule | None) -> Link:
+    """Return the link of an asset that reads earlier partitions of its own.
+
+    Raises:
+        DeclarationError: the mapping doesn't fit, or a partition would read itself or a later one.
+    """
+    if of is None:
+        raise DeclarationError(f"{name} reads itself: only an asset with partitions can, by --map {name}=offset(-1)")
+    found = link(name, of, of, rule)
+    shifts = [part.mapping for part in found.parts if isinstance(part, Pair) and isinstance(part.mapping, Shifted)]
+    if not any(shift.last < 0 for shift in shifts):
+        raise DeclarationError(
+            f"{name} reads itself by {rule or 'its own key'}: it can read earlier partitions only, "
+            f"write --map {name}=offset(-1)"
+        )
+    return found
+
+
 class _Fitting:
     def __init__(self, upstream: str, up: PartitionSet, down: PartitionSet) -> None:
         self._upstream, self._up, self._down = upstream, up, down

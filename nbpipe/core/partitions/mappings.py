@@ -135,7 +135,7 @@ def _spread(ordinals: BitMap, width: int) -> BitMap:
     done = 0
     while done < width:
         step = min(done + 1, width - done)
-        ordinals |= ordinals.shift(step)
+        ordinals = ordinals | ordinals.shift(step)  # not in place: it is shared
         done += step
     return ordinals
 
