@@ -12,7 +12,7 @@ import pytest
 from tests.benchmarks.figures import alternate, slowness
 from tests.notebooks import write_notebook
 
-pytestmark = pytest.mark.benchmarks
+pytestmark = [pytest.mark.benchmarks, pytest.mark.timeout(900)]
 
 FEW, MANY = 1, 41
 

@@ -14,7 +14,7 @@ from tests.benchmarks.kernels import persons_kernel
 from tests.benchmarks.projects import write_project
 from tests.notebooks import write_notebook
 
-pytestmark = pytest.mark.benchmarks
+pytestmark = [pytest.mark.benchmarks, pytest.mark.timeout(900)]
 
 
 def test_the_lineage_of_2000_assets_opens_in_two_seconds(figures, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import statistics
+from typing import NamedTuple
 
 import pytest
 
@@ -11,9 +12,21 @@ from tests.benchmarks import figures as measuring
 from tests.benchmarks.kernels import persons_kernel
 from tests.notebooks import cell_source, write_notebook
 
-pytestmark = pytest.mark.benchmarks
+pytestmark = [pytest.mark.benchmarks, pytest.mark.timeout(900)]
 
 CELLS = 25
+
+#: Positions of the kinds of cell in each block of the notebook.
+KINDS = {"asset": 0, "by hand": 1, "read": 2, "plain": 3, "loop": 4}
+#: What is executed in turns, and what an asset cell says then.
+TURNS = {
+    "first": ("asset", "by hand", "plain", "loop"),
+    "load": ("asset", "read", "plain", "loop"),
+    "again": ("asset", "by hand", "plain", "loop"),
+}
+LIMITS = {"first": 5.0, "load": 3.0, "again": 5.0}
+ROUNDS = 3
+TELLS = {"first": "materialized", "load": "loaded", "again": "forced"}
 
 #: Tells how slow this machine is, beside the cells.
 LOOP = inspect.getsource(measuring.loop)
@@ -48,10 +61,35 @@ def read(name):
 """
 
 
+class Cost(NamedTuple):
+    """What asset cells cost beyond the plain cells just beside them, in milliseconds."""
+
+    asset: float
+    by_hand: float
+    beyond: float
+    slowness: float
+
+    @property
+    def meant(self) -> float:
+        """What it would be on the machine for which the limits are meant."""
+        return self.beyond / self.slowness
+
+
 @pytest.fixture(scope="module")
-def durations(tmp_path_factory):
-    """The milliseconds of each kind of cell, executed in turns."""
-    root = tmp_path_factory.mktemp("live")
+def costs(tmp_path_factory):
+    """The best of at most three rounds: other work on the machine only adds."""
+    best = {}
+    for _ in range(ROUNDS):
+        for turn, found in _round(tmp_path_factory.mktemp("live")).items():
+            cost = _cost(found)
+            best[turn] = min(cost, best.get(turn, cost), key=lambda each: each.meant)
+        if all(cost.meant <= LIMITS[turn] for turn, cost in best.items()):
+            break
+    return best
+
+
+def _round(root):
+    """Return the duration of each kind of cell in each turn, of a new project and a new kernel."""
     (root / "nbpipe.toml").touch()
     cells = ["%load_ext nbpipe", BARE + LOOP, "x = 1"]
     for n in range(CELLS):
@@ -70,31 +108,43 @@ def durations(tmp_path_factory):
 
         for position in range(3):
             run(position)
-        found = {name: [] for name in ("first", "by hand", "load", "read", "plain", "loop", "again")}
-        for turn, kinds in enumerate((("first", "by hand"), ("load", "read", "plain", "loop"), ("again", "by hand"))):
-            for n in range(CELLS):
-                if turn == 2:
-                    kernel.run(f"%force a{n}", "force")
-                for kind in kinds:
-                    position = 3 + 5 * n + {"by hand": 1, "read": 2, "plain": 3, "loop": 4}.get(kind, 0)
-                    took, shown = run(position)
-                    found[kind].append(took)
-                    assert {"first": "materialized", "again": "forced", "load": "loaded"}.get(kind, "") in shown
+        return {turn: _turns(run, kernel, turn, kinds) for turn, kinds in TURNS.items()}
+
+
+def _turns(run, kernel, turn, kinds):
+    """Execute cells of these kinds in turns; return the duration of each."""
+    found = {kind: [] for kind in kinds}
+    for n in range(CELLS):
+        if turn == "again":
+            kernel.run(f"%force a{n}", "force")
+        for kind in kinds:
+            took, shown = run(3 + 5 * n + KINDS[kind])
+            found[kind].append(took)
+            assert kind != "asset" or TELLS[turn] in shown
     # the first of all opens the store and imports what it needs
-    medians = {name: statistics.median(each[1:]) for name, each in found.items()}
-    medians["slowness"] = measuring.slower(medians["loop"] - medians["plain"])
-    return medians
+    return {kind: each[1:] for kind, each in found.items()}
 
 
-@pytest.mark.parametrize(("kind", "when"), [("first", "the first time"), ("again", "once more")])
-def test_a_trivial_asset_cell_costs_little_more_than_the_same_by_hand(figures, durations, kind, when):
-    limit = durations["by hand"] + 5 * durations["slowness"]
-    figures.note("live: plain cell + file + durable transaction", durations["by hand"])
-    figures.check(f"live: a trivial asset cell, {when}, against that + 5 ms", durations[kind], limit)
+def _cost(found):
+    asset, by_hand, plain, loop = found.values()
+    return Cost(
+        asset=statistics.median(asset),
+        by_hand=statistics.median(by_hand),
+        beyond=statistics.median(ours - theirs for ours, theirs in zip(asset, by_hand, strict=True)),
+        slowness=measuring.slower(statistics.median(loop) - statistics.median(plain)),
+    )
 
 
-def test_loading_costs_little_more_than_reading_the_file(figures, durations):
-    limit = durations["read"] + 3 * durations["slowness"]
-    figures.note("live: a plain cell that reads the file", durations["read"])
-    figures.note("live: a plain cell", durations["plain"])
-    figures.check("live: loading an asset that is up to date, against reading + 3 ms", durations["load"], limit)
+@pytest.mark.parametrize(("turn", "when"), [("first", "the first time"), ("again", "once more")])
+def test_a_trivial_asset_cell_costs_little_more_than_the_same_by_hand(figures, costs, turn, when):
+    cost = costs[turn]
+    figures.note(f"live: a plain cell + file + durable transaction, {when}", cost.by_hand)
+    figures.note(f"live: a trivial asset cell, {when}", cost.asset)
+    figures.check("live: beyond that", cost.beyond, LIMITS[turn] * cost.slowness)
+
+
+def test_loading_costs_little_more_than_reading_the_file(figures, costs):
+    cost = costs["load"]
+    figures.note("live: a plain cell that reads the file", cost.by_hand)
+    figures.note("live: loading an asset that is up to date", cost.asset)
+    figures.check("live: beyond that", cost.beyond, LIMITS["load"] * cost.slowness)

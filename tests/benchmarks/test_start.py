@@ -13,7 +13,7 @@ import pytest
 from tests.benchmarks.figures import slowness
 from tests.benchmarks.projects import write_project
 
-pytestmark = pytest.mark.benchmarks
+pytestmark = [pytest.mark.benchmarks, pytest.mark.timeout(900)]
 
 PYTHON = (sys.executable, "-c")
 

@@ -16,7 +16,7 @@ from tests.benchmarks.figures import alternate, milliseconds, slowness
 from tests.benchmarks.projects import write_project
 from tests.stores import new, places, run, steps
 
-pytestmark = pytest.mark.benchmarks
+pytestmark = [pytest.mark.benchmarks, pytest.mark.timeout(900)]
 
 ASSETS = 1_000
 HISTORIES = (10_000, 100_000, 1_000_000)
