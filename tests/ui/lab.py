@@ -20,8 +20,11 @@ _OPEN = """async path => {
   await session.session.kernel.info;
   window.notebook = widget;
 }"""
+#: Outputs go first: a widget that goes away tells its kernel, and JupyterLab logs an error if that is gone already.
 _CLOSE = """async () => {
   const widget = window.notebook;
+  await window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs');
+  await widget.sessionContext.session.kernel.info;
   await widget.sessionContext.shutdown();
   widget.context.model.dirty = false;
   widget.close();
