@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from IPython.core.inputtransformer2 import TransformerManager
 
 from nbpipe.core.definitions import CellDef, Definitions, Diagnostic
-from nbpipe.core.reading.cells import CellText, NotebookText
+from nbpipe.core.reading.cells import CellText
 from nbpipe.core.reading.names import analyze
-from nbpipe.core.reading.notebooks import NotebookFacts, notebook_facts
+from nbpipe.core.reading.notebooks import NotebookFacts, cell_facts
 from nbpipe.core.resolving.modules import ModuleFacts
 from nbpipe.core.resolving.resolution import resolve
 
@@ -38,7 +38,8 @@ def facts(cells: Sequence[Cell], path: str = "nb.ipynb", above: Mapping[int, str
                 above=(above or {}).get(index, ""),
             )
         )
-    return notebook_facts(NotebookText(path=path, cells=tuple(texts), kernel="python3"), transform=transform)
+    found = tuple(cell_facts(text, transform=transform) for text in texts)
+    return NotebookFacts(path=path, kernel="python3", cells=found)
 
 
 class Modules:

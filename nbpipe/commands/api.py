@@ -13,7 +13,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from nbpipe.commands.workspace import Workspace
-from nbpipe.errors import CanceledError, ExecutionError, MissingValueError
+from nbpipe.errors import CanceledError, ExecutionError
 
 if TYPE_CHECKING:
     from nbpipe.commands.run_results import RunResult, RunRow
@@ -84,6 +84,17 @@ class Project:
 
         return lineage_view(self._reloaded(), selection, limit=limit)
 
+    def graph(self, selection: str = "") -> Any:
+        """Return the selected assets as a new `networkx.DiGraph`, for its algorithms; all, for an empty selection.
+
+        Edges go from upstream to downstream. Nodes carry `group`, `notebook`, `kinds`, `owners`, `tags` and
+        `description`; edges say in `loaded` whether the value is read or only the order kept.
+        """
+        from nbpipe.core.networks import digraph
+
+        workspace = self._reloaded()
+        return digraph(workspace.graph, workspace.definitions.assets, workspace.select(selection))
+
     def load(self, asset: str, *, version: int | None = None) -> Any:
         """Return the stored value of an asset (`"orders"`, `"orders#3"`).
 
@@ -93,12 +104,10 @@ class Project:
             UnknownNameError: there is no such asset or version.
             MissingValueError: it was never materialized, or its value is gone.
         """
-        from nbpipe.commands.references import find
+        from nbpipe.commands.references import find_kept
 
         workspace = self._workspace
-        found = find(workspace, asset if version is None else f"{asset}#{version}")
-        if found.expired:
-            raise MissingValueError(f"version {found.version} of asset {found.asset} was removed by retention")
+        found = find_kept(workspace, asset if version is None else f"{asset}#{version}")
         return workspace.io.manager(found.stored.io).load(found.stored)
 
     def materialize(

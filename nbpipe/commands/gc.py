@@ -31,7 +31,7 @@ def command(workspace: Workspace) -> Collected:
     expired = store.expire(workspace.env, workspace.config.retention.values, at=now)
     for stored in expired:
         io.manager(stored.io).delete(stored)
-    # Files first, records second: what is committed meanwhile is younger than what is swept.
+    # What is committed from now on is not among these records; its files are too young to be swept.
     kept: dict[str, set[str]] = {}
     for name, path in store.kept_paths():
         kept.setdefault(name, set()).add(path)

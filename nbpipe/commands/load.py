@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from nbpipe.commands.references import find
+from nbpipe.commands.references import find_kept
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.records import Materialization, Preview
 from nbpipe.errors import MissingValueError
@@ -38,7 +38,7 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 @click.pass_obj
 def command(workspace: Workspace, *, asset: str, only_path: bool) -> StoredFile | str:
     """Tell where a stored value is, what it is, and show its preview; the value itself is not read."""
-    found = find(workspace, asset)
+    found = find_kept(workspace, asset)
     path = stored_path(workspace, found)
     if only_path:
         return path
@@ -62,13 +62,11 @@ def stored_path(workspace: Workspace, found: Materialization) -> str:
     """Return the absolute path or URL of a stored value.
 
     Raises:
-        MissingValueError: retention has removed it, or a local file is gone.
+        MissingValueError: a local file is gone.
     """
-    name = f"version {found.version} of asset {found.asset}"
-    if found.expired:
-        raise MissingValueError(f"the value of {name} was removed by retention: `nbpipe show {found.asset}`")
     path = workspace.io.manager(found.stored.io).local_path(found.stored)
     if Path(path).is_absolute() and not Path(path).exists():
+        name = f"version {found.version} of asset {found.asset}"
         raise MissingValueError(f"the value of {name} is gone from {path}: materialize the asset again")
     return path
 

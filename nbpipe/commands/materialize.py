@@ -104,23 +104,24 @@ def run_plan(workspace: Workspace, plan: RunPlan, *, trigger: str, parent: str |
     from nbpipe.execution.workers import this_worker
 
     surface = current_surface()
+    origin = Origin(trigger=trigger, parent=parent, worker=this_worker())
     if surface.follow is not None:
-        return surface.follow(workspace, plan, _submit(workspace, plan, Origin(trigger=trigger, parent=parent)))
+        return surface.follow(workspace, plan, _submit(workspace, plan, origin))
     with surface.watch(plan) as on_event:
-        run_id = _submit(workspace, plan, Origin(trigger=trigger, parent=parent, worker=this_worker()))
-        return execute(workspace, run_id, on_event)
+        return execute(workspace, _submit(workspace, plan, origin), on_event)
 
 
 def start(workspace: Workspace, plan: RunPlan, *, trigger: str = "manual") -> str:
-    """Queue the run of a plan and return its id; a process that calls `execute` carries it out.
+    """Queue the run of a plan and return its id; this process sees to it that another one calls `execute`.
 
     Raises:
         RefusedError: a notebook is gone or can't be read.
         ParameterError: a parameter can't be represented.
     """
     from nbpipe.execution.submit import Origin
+    from nbpipe.execution.workers import this_worker
 
-    return _submit(workspace, plan, Origin(trigger=trigger))
+    return _submit(workspace, plan, Origin(trigger=trigger, worker=this_worker()))
 
 
 def execute(workspace: Workspace, run_id: str, on_event: ProgressListener | None = None) -> Run:

@@ -32,6 +32,23 @@ def find(workspace: Workspace, text: str) -> Materialization:
     )
 
 
+def find_kept(workspace: Workspace, text: str) -> Materialization:
+    """Return the materialization that a reference names, if its value is still there.
+
+    Raises:
+        UsageError: it can't be read.
+        UnknownNameError: there is no such asset, or it has no such version.
+        MissingValueError: the asset was never materialized, or retention has removed the value.
+    """
+    found = find(workspace, text)
+    if found.expired:
+        raise MissingValueError(
+            f"the value of version {found.version} of asset {found.asset} was removed by retention: "
+            f"`nbpipe show {found.asset}` lists those that are kept"
+        )
+    return found
+
+
 def version_of(workspace: Workspace, asset: str, version: int) -> Materialization:
     """Return a version whose value is still there.
 

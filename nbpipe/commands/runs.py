@@ -109,6 +109,8 @@ def prepare_retry(workspace: Workspace, run: Run, *, from_failure: bool) -> RunP
     if run.env != workspace.env:
         raise RefusedError(f"run {run.id} belongs to environment {run.env!r}: use --env {run.env}")
     plan = _recorded(workspace, run)
+    if plan.mode == "verify":
+        raise RefusedError(f"run {run.id} only compared values: `nbpipe verify {run.selection}` does it again")
     whole = next((step.notebook for step in plan.steps if step.whole), None)
     if whole is not None:
         if run.status in ACTIVE_RUN:

@@ -90,15 +90,6 @@ class AssetGraph:
         """Return the assets that feed no other, in all of the graph or among `keys` alone."""
         return self._ends(keys, self._downstream)
 
-    def topological_order(self, keys: Iterable[str] | None = None) -> tuple[str, ...]:
-        """Return assets with each behind all that feed it, by name where that leaves a choice.
-
-        Assets on a circle have no place in an order: they are left out, what depends on them is not.
-        """
-        if keys is None:
-            return tuple(self._rank)
-        return tuple(sorted(self._rank.keys() & set(keys), key=self._rank.__getitem__))
-
     def arrange(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Return all of `keys` in topological order, those on a circle last and by name."""
         last = len(self._rank)

@@ -6,7 +6,7 @@ The text form is read by `selection_syntax`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
 
 import msgspec
@@ -84,8 +84,6 @@ class Sinks(msgspec.Struct, frozen=True):
 
 Selection = Name | Has | And | Or | Not | Up | Down | Roots | Sinks
 
-ALL = Name("*")
-
 
 def resolve(
     selection: Selection,
@@ -103,22 +101,6 @@ def resolve(
             a certain status is no error.
     """
     return graph.arrange(_Resolver(graph, specs, statuses).of(selection))
-
-
-def needs_status(selection: Selection) -> bool:
-    """Tell whether resolving the selection asks for statuses."""
-    return any(isinstance(part, Has) and part.attribute == "status" for part in _parts(selection))
-
-
-def _parts(selection: Selection) -> Iterator[Selection]:
-    pending: list[Selection] = [selection]
-    while pending:
-        part = pending.pop()
-        yield part
-        if isinstance(part, And | Or):
-            pending.extend(part.parts)
-        elif not isinstance(part, Name | Has) and part.part is not None:
-            pending.append(part.part)
 
 
 class _Resolver:

@@ -41,7 +41,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
     """The run that this one retries."""
     worker: WorkerId | None = None
-    """The process that is about to carry it out; without one, the run waits until a process takes it."""
+    """The process that is about to carry it out, or to have it carried out: should it end before, so does the run.
+    Without one, the run waits until a process takes it."""
 
 
 def submit(

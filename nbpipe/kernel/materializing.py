@@ -6,9 +6,11 @@ of the cell cancels it.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -20,7 +22,7 @@ from nbpipe.commands.surface import Surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.records import ACTIVE_RUN, Run, RunAsset
 from nbpipe.core.runs.plans import RunPlan
-from nbpipe.errors import ExecutionError
+from nbpipe.errors import ExecutionError, NbpipeError
 from nbpipe.kernel.answers import Answer
 from nbpipe.kernel.live import LiveSession
 from nbpipe.kernel.run_display import RunDisplay
@@ -68,8 +70,18 @@ def start_run(session: LiveSession, selection: str, *, stale: bool = False) -> s
     if not plan.steps:
         return None
     run_id = command.start(workspace, plan, trigger="notebook")
-    _spawn(workspace, run_id, subprocess.DEVNULL)
+    said = tempfile.TemporaryFile()  # noqa: SIM115 - the thread closes it
+    process = _spawn(workspace, run_id, said)
+    threading.Thread(target=_attend, args=(workspace, run_id, process, said), name="nbpipe-run", daemon=True).start()
     return run_id
+
+
+def _attend(workspace: Workspace, run_id: str, process: subprocess.Popen[bytes], said: IO[bytes]) -> None:
+    """Wait for the process of a run; end the run if the process has gone without ending it."""
+    with said, contextlib.suppress(NbpipeError):  # without a store, the next command ends it
+        process.wait()
+        if _current(workspace, run_id).status in ACTIVE_RUN:
+            _end_abandoned(workspace, run_id, said)
 
 
 def _follow(workspace: Workspace, plan: RunPlan, run_id: str) -> Run:
@@ -125,7 +137,8 @@ def _current(workspace: Workspace, run_id: str) -> Run:
 
 
 def _spawn(workspace: Workspace, run_id: str, said: int | IO[bytes]) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "nbpipe.cli", "--env", workspace.env, "--project", str(workspace.root)]
+    # -P: a file of the working folder must not be taken for a module that nbpipe needs
+    words = [sys.executable, "-P", "-m", "nbpipe.cli", "--env", workspace.env, "--project", str(workspace.root)]
     return subprocess.Popen(
         [*words, "_run", run_id],
         stdin=subprocess.DEVNULL,

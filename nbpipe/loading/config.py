@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_origin
 
 import msgspec
 
+from nbpipe.core.runs.tasks import RECORD_SIZE
 from nbpipe.errors import ConfigError, nearest
 from nbpipe.loading.roots import PYPROJECT, STATE_FOLDER, config_file, default_state
 
@@ -53,8 +54,8 @@ class Executor(msgspec.Struct, frozen=True, kw_only=True):
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """`[limits]`: what may grow no further."""
 
-    record_size: Size = Size(50_000_000)
-    """Bytes of one executed notebook; what is cut is said in it."""
+    record_size: Size = Size(RECORD_SIZE)
+    """Output in one executed notebook; what is cut is said in it."""
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):

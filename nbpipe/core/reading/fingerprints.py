@@ -10,7 +10,6 @@ Hashes are written `ALGORITHM:hex`. A change of anything in this module that cha
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -53,17 +52,6 @@ def fingerprint(node: ast.AST) -> str:
 def fingerprint_sequence(fingerprints: Iterable[str]) -> str:
     """Return the hash of statements that follow each other, from their own hashes."""
     return _digest("\n".join(fingerprints))
-
-
-def fingerprint_source(source: str) -> str:
-    """Return the hash of a module's source; of its text, if it isn't valid Python."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return text_hash(source)
-    return fingerprint(tree)
 
 
 def combine(components: Iterable[tuple[str, str]]) -> str:

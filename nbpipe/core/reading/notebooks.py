@@ -14,7 +14,7 @@ import msgspec
 
 from nbpipe.core.definitions import ParameterDef
 from nbpipe.core.keys import check_name
-from nbpipe.core.reading.cells import CellText, NotebookText
+from nbpipe.core.reading.cells import CellText
 from nbpipe.core.reading.declarations import (
     LATER_CELL_MAGICS,
     LATER_LINE_MAGICS,
@@ -97,16 +97,6 @@ class _Code(NamedTuple):
     facts: CodeFacts
     line: int
     problems: tuple[CellProblem, ...] = ()
-
-
-def notebook_facts(text: NotebookText, *, transform: Transform | None = None) -> NotebookFacts:
-    """Find the facts of a notebook; problems are part of them, nothing is raised."""
-    return NotebookFacts(
-        path=text.path,
-        kernel=text.kernel,
-        content_hash=text.content_hash,
-        cells=tuple(cell_facts(cell, transform=transform) for cell in text.cells),
-    )
 
 
 def cell_facts(cell: CellText, *, transform: Transform | None = None) -> CellFacts:

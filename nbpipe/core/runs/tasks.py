@@ -22,10 +22,14 @@ PROTOCOL = 1
 DEFAULT_KERNEL = "python3"
 
 
+#: Characters of output that a record holds, unless `[limits]` says something else.
+RECORD_SIZE = 50_000_000
+
+
 class OutputLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What one record may hold."""
 
-    record: int = 20_000_000
+    record: int = RECORD_SIZE
     """Characters of output in all."""
     output: int = 2_000_000
     """Characters of one display, or of one uninterrupted text that a cell prints."""

@@ -2,7 +2,7 @@ import pytest
 
 from nbpipe.core.definitions import AssetOptions
 from nbpipe.core.graph import AssetGraph
-from nbpipe.core.selection import ALL, And, Down, Has, Name, Not, Or, Roots, Sinks, Up, needs_status, resolve
+from nbpipe.core.selection import And, Down, Has, Name, Not, Or, Roots, Sinks, Up, resolve
 from nbpipe.core.selection_syntax import parse_selection
 from nbpipe.errors import SelectionError, UnknownNameError
 from tests.unit.core.assets import spec
@@ -31,7 +31,7 @@ def same(selection):
     [
         ("a", A),
         ("  a  ", A),
-        ("*", ALL),
+        ("*", Name("*")),
         ("raw_*", Name("raw_*")),
         ("a b", Or((A, B))),
         ("a or b", Or((A, B))),
@@ -224,7 +224,7 @@ def test_what_fits_nothing_is_an_error_with_the_nearest(text, error, words):
 
 
 def test_everything_of_an_empty_project_is_nothing():
-    assert resolve(ALL, AssetGraph({}), {}) == ()
+    assert resolve(Name("*"), AssetGraph({}), {}) == ()
 
 
 def test_statuses_are_asked_for_once_and_only_if_needed():
@@ -243,8 +243,3 @@ def test_statuses_are_asked_for_once_and_only_if_needed():
 def test_a_status_where_no_state_is_known_is_refused():
     with pytest.raises(SelectionError, match="no state"):
         resolve(parse_selection("status:stale"), GRAPH, ASSETS)
-
-
-@pytest.mark.parametrize(("text", "needed"), [("+a and not (b status:stale)", True), ("roots() +a", False)])
-def test_tells_whether_statuses_are_needed(text, needed):
-    assert needs_status(parse_selection(text)) is needed

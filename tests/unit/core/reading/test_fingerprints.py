@@ -12,7 +12,6 @@ from nbpipe.core.reading.fingerprints import (
     combine,
     fingerprint,
     fingerprint_sequence,
-    fingerprint_source,
     text_hash,
 )
 from nbpipe.core.reading.names import analyze
@@ -206,7 +205,7 @@ EXPECTED = [
 
 @pytest.mark.parametrize(("source", "expected"), EXPECTED)
 def test_hashes_are_the_same_on_every_python_for_ever(source, expected):
-    assert fingerprint_source(source) == expected
+    assert analyze(source).fingerprint == expected
 
 
 def test_hashes_of_texts_and_combinations_are_the_same_for_ever():
@@ -216,7 +215,7 @@ def test_hashes_of_texts_and_combinations_are_the_same_for_ever():
 
 
 def test_a_hash_names_its_algorithm():
-    for found in (fingerprint_source("x"), text_hash("x"), combine([])):
+    for found in (analyze("x").fingerprint, text_hash("x"), combine([])):
         number, _, digest = found.partition(":")
         assert (number, len(digest)) == (str(ALGORITHM), 32)
 
@@ -225,7 +224,7 @@ def test_the_facts_of_a_cell_agree_with_the_source_and_its_tree():
     source = "import a\nx = a.b()\nx"
     found = analyze(source)
 
-    assert found.fingerprint == fingerprint_source(source) == fingerprint(ast.parse(source))
+    assert found.fingerprint == fingerprint(ast.parse(source))
     assert [each.fingerprint for each in found.statements] == [fingerprint(each) for each in ast.parse(source).body]
     assert found.fingerprint == fingerprint_sequence(each.fingerprint for each in found.statements)
 
@@ -264,8 +263,8 @@ def test_a_tree_of_any_depth_has_a_hash():
 
 
 def test_source_that_is_not_python_is_hashed_as_text():
-    assert fingerprint_source("x = = 1") == text_hash("x = = 1")
-    assert fingerprint_source("\0") == text_hash("\0")
+    assert analyze("x = = 1").fingerprint == text_hash("x = = 1")
+    assert analyze("\0").fingerprint == text_hash("\0")
 
 
 def test_components_combine_in_any_order():
