@@ -20,7 +20,10 @@ GIVES = {
     "blank lines first": ("\n\n%%asset a\na = 5", 5),
     "a blank line after the magic": ("%%asset a\n\n\na = 5", 5),
     "a function of its own": ("%%asset a\ndef f(n):\n    return 1 if n == 0 else n * f(n - 1)\na = f(4)", 24),
-    "a class body and a comprehension": ("%%asset a\nk = 2\nclass C:\n    x = [k * i for i in range(3)]\na = C.x", [0, 2, 4]),
+    "a class body and a comprehension": (
+        "%%asset a\nk = 2\nclass C:\n    x = [k * i for i in range(3)]\na = C.x",
+        [0, 2, 4],
+    ),
     "a future statement": ("%%asset a\nfrom __future__ import annotations\ndef f(x: Nothing): return 3\na = f(1)", 3),
     "timed": ("%%asset a\n%%time\na = 7", 7),
     "a timed line": ("%%asset a\n%time a = 8", 8),
@@ -30,11 +33,17 @@ GIVES = {
     "a magic over two lines": ("%%asset a\nlines = !echo one \\\n  two\na = lines[0].split()", ["one", "two"]),
     "await": ("%%asset a\nimport asyncio\nawait asyncio.sleep(0)\na = 10", 10),
     "an awaited last expression": ("%%asset a\nimport asyncio\nawait asyncio.sleep(0, 'v')", "v"),
-    "an async comprehension": ("%%asset a\nasync def g():\n    yield 1\n    yield 2\na = [x async for x in g()]", [1, 2]),
+    "an async comprehension": (
+        "%%asset a\nasync def g():\n    yield 1\n    yield 2\na = [x async for x in g()]",
+        [1, 2],
+    ),
     "an async loop": ("%%asset a\nasync def g():\n    yield 1\n    yield 2\na = 0\nasync for x in g():\n    a += x", 3),
     "await beside a magic": ("%%asset a\nimport asyncio\nawait asyncio.sleep(0)\nlines = !echo ok\na = lines[0]", "ok"),
     "await in a string only": ("%%asset a\na = 'await x'", "await x"),
-    "a pandas query": ("%%asset a --use limit\nimport pandas as pd\na = len(pd.DataFrame({'v': [1, 5]}).query('v > @limit'))", 1),
+    "a pandas query": (
+        "%%asset a --use limit\nimport pandas as pd\na = len(pd.DataFrame({'v': [1, 5]}).query('v > @limit'))",
+        1,
+    ),
 }  # fmt: skip
 
 SETUP = "from pathlib import Path\ndef open_text(name):\n    return Path(name).read_text()"
@@ -90,7 +99,10 @@ SHOWS = {
         "",
         [{"text/plain": "2"}],
     ),
-    "an awaited expression": ("%%asset a\nimport asyncio\nawait asyncio.sleep(0, 3)", "Out[1]: 3\n", [{"text/plain": "3"}]),
+    "an awaited expression": (
+        "%%asset a\nimport asyncio\nawait asyncio.sleep(0, 3)",
+        "Out[1]: 3\n", [{"text/plain": "3"}],
+    ),
 }  # fmt: skip
 
 
@@ -173,8 +185,10 @@ def test_a_failing_body_shows_its_own_lines_only_and_the_old_version_stays(proje
 
 
 def test_a_body_that_exits_has_failed(project):
-    with person(project, ["%%asset a\nimport sys\na = 1\nsys.exit(3)"]) as me, pytest.warns(UserWarning, match="To exit"):
-        assert isinstance(me.run(0).error, SystemExit)
+    with person(project, ["%%asset a\nimport sys\na = 1\nsys.exit(3)"]) as me:
+        with pytest.warns(UserWarning, match="To exit"):
+            shown = me.run(0)
+        assert isinstance(shown.error, SystemExit)
         assert me.state("a").error == "SystemExit: 3"
 
 
@@ -275,7 +289,9 @@ SLOW = {
     "a computation": "n = 0\nwhile n >= 0:\n    n = (n + 1) % 1000",
     "a wait": "import threading\nthreading.Event().wait(60)",
     "an awaited wait": "import asyncio\nawait asyncio.sleep(60)",
-    "a computation beside await": "import asyncio\nawait asyncio.sleep(0)\nn = 0\nwhile n >= 0:\n    n = (n + 1) % 1000",
+    "a computation beside await": (
+        "import asyncio\nawait asyncio.sleep(0)\nn = 0\nwhile n >= 0:\n    n = (n + 1) % 1000"
+    ),
 }
 
 

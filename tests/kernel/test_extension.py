@@ -31,7 +31,7 @@ def test_unloading_restores_everything(project):
     with person(project, ["%%asset a\na = 1"]) as me:
         me.type("%unload_ext nbpipe")  # loads IPython's own magics of extensions
         extension.unload(me.shell)
-        me.shell.register_magic_function(lambda line, cell: "somebody else's", "cell", "asset")
+        me.shell.register_magic_function(lambda *_: "somebody else's", "cell", "asset")
         before = contents(me.shell)
         me.type("%load_ext nbpipe").ok()
         assert contents(me.shell) != before
@@ -87,7 +87,7 @@ def test_a_broken_configuration_is_one_clear_message_and_can_be_mended(project):
 
 def test_a_hook_that_fails_is_no_error_of_the_cell(project, monkeypatch):
     with person(project, ["x = 1"]) as me:
-        monkeypatch.setattr(me.session, "before_cell", lambda info: 1 / 0)
+        monkeypatch.setattr(me.session, "before_cell", lambda _: 1 / 0)
         shown = me.run(0).ok()
         assert shown.err == "nbpipe: ZeroDivisionError: division by zero\n"
 
@@ -106,7 +106,10 @@ def test_a_hook_that_fails_is_no_error_of_the_cell(project, monkeypatch):
     ],
 )
 def test_completion_offers_options_and_assets(project, text, offered):
-    with person(project, ["%%asset orders\norders = 1", "%%asset customers\ncustomers = orders"]) as me, provisionalcompleter():
+    with (
+        person(project, ["%%asset orders\norders = 1", "%%asset customers\ncustomers = orders"]) as me,
+        provisionalcompleter(),
+    ):
         found = {each.text for each in me.shell.Completer.completions(text, len(text))}
         assert offered <= found
         assert "customers" not in found or "customers" in offered or "orders" in offered
@@ -175,7 +178,9 @@ def test_a_renamed_notebook_is_found_by_its_cells(project):
 
 def test_a_notebook_that_no_frontend_names_is_found_by_its_cells(project):
     write_notebook(project / "other.ipynb", [code("x = 1", id="o1"), code("y = 1", id="o2")])
-    write_notebook(project / "work.ipynb", [code("n = 1", tags=["parameters"], id="p"), code("%%asset a\na = n", id="a")])
+    write_notebook(
+        project / "work.ipynb", [code("n = 1", tags=["parameters"], id="p"), code("%%asset a\na = n", id="a")]
+    )
     me = Person()
     try:
         me.type("n = 1", "p").ok()
@@ -216,7 +221,9 @@ def test_a_new_cell_counts_before_it_is_saved_wherever_it_stands(project):
         with pytest.raises(RefusedError, match="the saved notebook does not have c yet: save first"):
             me.session.refuse_unsaved()
         cells = read_notebook(me.notebook)["cells"]
-        write_notebook(me.notebook, [code("EXTRA = 10", id="fresh-1"), *cells, code("%%asset c\nc = a + b", id="fresh-2")])
+        write_notebook(
+            me.notebook, [code("EXTRA = 10", id="fresh-1"), *cells, code("%%asset c\nc = a + b", id="fresh-2")]
+        )
         me.session.refuse_unsaved()
         assert me.executed() == ["c"]  # a is what it was at first
         assert me.executed() == []

@@ -69,9 +69,11 @@ def test_what_a_body_does_not_see_is_explained(project, cells, said):
 def test_a_body_is_main_for_pickles_and_introspection(project):
     cells = [
         "class Setup:\n    pass",
-        "%%asset a\nimport pickle, sys\nclass Own:\n    pass\n"
-        "a = [__name__, vars(sys.modules['__main__']) is globals(), "
-        "type(pickle.loads(pickle.dumps(Own()))).__name__, type(pickle.loads(pickle.dumps(Setup()))).__name__]",
+        (
+            "%%asset a\nimport pickle, sys\nclass Own:\n    pass\n"
+            "def again(x):\n    return type(pickle.loads(pickle.dumps(x)))\n"
+            "a = [__name__, vars(sys.modules['__main__']) is globals(), again(Own()).__name__, again(Setup()).__name__]"
+        ),
     ]
     with person(project, cells) as me:
         me.run_all()
@@ -127,7 +129,12 @@ def test_a_view_cell_that_wants_a_temporary_of_a_loaded_asset_is_told_why_it_has
 
 
 VALUES = {
-    "frame of numbers": ("import pandas as pd\nx = pd.DataFrame({'v': [1, 2]})", "x.loc[0, 'v'] = 99", "int(x.v.sum())", 3),
+    "frame of numbers": (
+        "import pandas as pd\nx = pd.DataFrame({'v': [1, 2]})",
+        "x.loc[0, 'v'] = 99",
+        "int(x.v.sum())",
+        3,
+    ),
     "frame of objects": (
         "import pandas as pd\nx = pd.DataFrame({'v': [[1], [2]]})",
         "x.v[0].append(99)",

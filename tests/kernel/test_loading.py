@@ -9,9 +9,16 @@ import pytest
 from tests.live import person
 from tests.notebooks import code, write_notebook
 
+SETUP = """from pathlib import Path
+import tools
+LIMIT = 3
+OTHER = 1
+def clean(x):
+    return [each for each in x if each < LIMIT]"""
+
 NOTEBOOK = [
     code("n = 2", tags=["parameters"]),
-    "from pathlib import Path\nimport tools\nLIMIT = 3\nOTHER = 1\ndef clean(x):\n    return [each for each in x if each < LIMIT]",
+    SETUP,
     "%%asset raw\nraw = [int(line) for line in Path('numbers.txt').read_text().split()]",
     "%%asset small\n# what is left\nsmall = clean(raw)",
     "%%asset total\ntotal = sum(small) * n",
@@ -40,14 +47,15 @@ def test_run_all_twice_executes_nothing_the_second_time(me):
     assert me.run("cell-3").out == "small: up to date, loaded; %force small runs it again\n"
 
 
+BELOW = {"total": "upstream small has newer data", "named": "upstream total has newer data"}
 EDITS = {
     "a comment": (3, "%%asset small\n# what is left, really\n\nsmall  =  clean( raw )", {}),
-    "a body": (3, "%%asset small\nsmall = clean(raw)[:1]", {"small": "code changed", "total": "upstream small has newer data", "named": "upstream total has newer data"}),
+    "a body": (3, "%%asset small\nsmall = clean(raw)[:1]", {"small": "code changed", **BELOW}),
     "a body that gives the same": (3, "%%asset small\nsmall = list(clean(raw))", {"small": "code changed"}),
-    "a constant": (1, NOTEBOOK[1].replace("LIMIT = 3", "LIMIT = 2"), {"small": "constant LIMIT changed", "total": "upstream small has newer data", "named": "upstream total has newer data"}),
-    "a helper": (1, NOTEBOOK[1].replace("each < LIMIT", "each <= LIMIT"), {"small": "helper clean() changed", "total": "upstream small has newer data", "named": "upstream total has newer data"}),
-    "a constant that nothing reads": (1, NOTEBOOK[1].replace("OTHER = 1", "OTHER = 2"), {}),
-    "a parameter": (0, "n = 5", {"total": "parameter n: 2 -> 5", "named": "upstream total has newer data"}),
+    "a constant": (1, SETUP.replace("LIMIT = 3", "LIMIT = 2"), {"small": "constant LIMIT changed", **BELOW}),
+    "a helper": (1, SETUP.replace("each < LIMIT", "each <= LIMIT"), {"small": "helper clean() changed", **BELOW}),
+    "a constant that nothing reads": (1, SETUP.replace("OTHER = 1", "OTHER = 2"), {}),
+    "a parameter": (0, "n = 5", {"total": "parameter n: 2 -> 5", "named": BELOW["named"]}),
     "options": (4, "%%asset total --group g\ntotal = sum(small) * n", {}),
 }  # fmt: skip
 
@@ -74,13 +82,13 @@ def test_an_edit_that_is_undone_before_it_runs_is_fresh(me):
 
 
 def test_a_helper_that_is_changed_and_changed_back_is_fresh(me):
-    me.type(NOTEBOOK[1].replace("LIMIT = 3", "LIMIT = 2"), "cell-1").ok()
+    me.type(SETUP.replace("LIMIT = 3", "LIMIT = 2"), "cell-1").ok()
     me.run("cell-1").ok()
     assert me.run("cell-3").out.startswith("small: up to date")
 
 
 def test_text_that_was_executed_counts_not_what_is_saved(me):
-    me.type(NOTEBOOK[1].replace("LIMIT = 3", "LIMIT = 2"), "cell-1").ok()
+    me.type(SETUP.replace("LIMIT = 3", "LIMIT = 2"), "cell-1").ok()
     assert "(constant LIMIT changed)" in me.run("cell-3").out
     assert me.names["small"] == [1]
 
@@ -192,7 +200,7 @@ def test_a_value_whose_file_is_gone_is_computed_again(me, project):
 
 
 def test_a_failed_setup_cell_is_not_taken_for_what_it_says(me):
-    me.type(NOTEBOOK[1].replace("def clean", "1 / 0\ndef clean").replace("each < LIMIT", "True"), "cell-1")
+    me.type(SETUP.replace("def clean", "1 / 0\ndef clean").replace("each < LIMIT", "True"), "cell-1")
     shown = me.run("cell-3")
     assert "cell 2, which binds 'clean', failed when it last ran" in shown.said
     me.run("cell-1").ok()
@@ -200,12 +208,12 @@ def test_a_failed_setup_cell_is_not_taken_for_what_it_says(me):
 
 
 def test_what_stands_above_the_failure_of_a_setup_cell_counts(me):
-    me.type(NOTEBOOK[1].replace("each < LIMIT", "True") + "\n1 / 0", "cell-1")
+    me.type(SETUP.replace("each < LIMIT", "True") + "\n1 / 0", "cell-1")
     assert "(helper clean() changed)" in me.run("cell-3").ok().out
 
 
 def test_a_setup_cell_with_a_syntax_error_did_not_run(me):
-    me.type(NOTEBOOK[1].replace("LIMIT = 3", "LIMIT = = 2"), "cell-1")
+    me.type(SETUP.replace("LIMIT = 3", "LIMIT = = 2"), "cell-1")
     assert me.run("cell-3").out.startswith("small: up to date")
 
 
@@ -228,7 +236,10 @@ def test_a_parameter_that_is_given_another_value_executes_what_reads_it(project,
 
 
 def test_a_file_that_the_body_writes_makes_nothing_stale(project):
-    cells = [code("text = 'x'", tags=["parameters"]), "%%asset a\nwith open('out.txt', 'w') as f:\n    a = f.write(text)"]
+    cells = [
+        code("text = 'x'", tags=["parameters"]),
+        "%%asset a\nwith open('out.txt', 'w') as f:\n    a = f.write(text)",
+    ]
     with person(project, cells) as me:
         assert me.executed() == ["a"]
         assert me.executed() == []

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,8 +22,6 @@ class Kernel:
     """One ipykernel and a client."""
 
     def __init__(self, folder, **environ):
-        import os
-
         self.manager = KernelManager(kernel_name="python3")
         self.manager.start_kernel(cwd=str(folder), env={**os.environ, **environ})
         self.client = self.manager.blocking_client()
@@ -141,7 +139,10 @@ def test_completion_in_a_kernel(lab):
 
 @pytest.mark.parametrize(
     "body",
-    ["print('go', flush=True)\ntime.sleep(60)", "print('go', flush=True)\nfor _ in range(600):\n    await asyncio.sleep(0.1)"],
+    [
+        "print('go', flush=True)\ntime.sleep(60)",
+        "print('go', flush=True)\nfor _ in range(600):\n    await asyncio.sleep(0.1)",
+    ],
     ids=["plain", "await"],
 )
 def test_an_interrupt_stops_a_body_and_the_kernel_goes_on(lab, body):
@@ -182,13 +183,11 @@ def test_two_kernels_that_materialize_one_asset_at_once_lose_nothing(tmp_path):
         "a = {'pid': os.getpid()}"
     )
     notebook = write_notebook(tmp_path / "work.ipynb", [code(source, id="a")])
-    with ThreadPoolExecutor(2) as pool, opened(notebook) as one, opened(notebook) as two:
-
-        def work(kernel):
-            kernel.run("%load_ext nbpipe", "load")
-            return kernel.run(source, "a")
-
-        results = list(pool.map(work, (one, two)))
+    with opened(notebook) as one, opened(notebook) as two:
+        for each in (one, two):
+            each.run("%load_ext nbpipe", "load")
+        started = [(each, each.start(source, "a")) for each in (one, two)]
+        results = [each.finish(msg_id) for each, msg_id in started]
         assert [reply["status"] for _, _, reply in results] == ["ok", "ok"], results
         with Workspace.open(notebook) as workspace:
             versions = [workspace.store.materialization("default", "a", version=version) for version in (1, 2)]
@@ -241,6 +240,9 @@ def test_the_ipython_command_runs_asset_cells(tmp_path):
     assert Path(tmp_path / ".nbpipe").is_dir()
 
 
+#: Runs a program in a mount namespace of its own, where it may mount; as any user.
+NAMESPACE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
+
 READ_ONLY = """
 import sys
 from pathlib import Path
@@ -259,8 +261,7 @@ def test_a_folder_that_can_t_be_written_says_so(tmp_path):
     root, repository = notebook.parent, Path(__file__).parents[2]
     commands = f'mount --bind "{root}" "{root}" && mount -o remount,ro,bind "{root}" && exec "$0" "$@"'
     done = subprocess.run(
-        ["unshare", "--mount", "--map-root-user", "--user", "sh", "-c", commands]
-        + [sys.executable, "-c", READ_ONLY, str(notebook)],
+        [*NAMESPACE, "sh", "-c", commands, sys.executable, "-c", READ_ONLY, str(notebook)],
         cwd=repository, capture_output=True, text=True, check=False, timeout=_LONG,
     )  # fmt: skip
     assert "SAID" in done.stdout, done.stdout + done.stderr
