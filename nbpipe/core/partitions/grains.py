@@ -28,6 +28,7 @@ from nbpipe.core.partitions.zones import (
     midnight,
     moment_of,
     offset_at,
+    steady_offset,
     wall,
 )
 
@@ -122,6 +123,9 @@ class Hourly(_Dense, msgspec.Struct, frozen=True):
     def start(self, ordinal: int) -> int:
         """Return the instant at which an hour begins."""
         low = (ordinal + _FIRST_HOUR) * HOUR
+        steady = steady_offset(low // DAY, self.zone)
+        if steady is not None:
+            return low + (-(low + steady)) % HOUR
         before, after = offset_at(low, self.zone), offset_at(low + HOUR - 1, self.zone)
         full = low + (-(low + before)) % HOUR
         if before == after:
@@ -159,6 +163,27 @@ class Hourly(_Dense, msgspec.Struct, frozen=True):
             if _hour_label(self.start(ordinal), self.zone) == seconds // HOUR
         }
         return choose(key, found, self.zone)
+
+
+def aligned(first: Hourly, second: Hourly, low: int, high: int) -> BitMap:
+    """Return ordinals of [low, high) whose hours are the same windows in both zones: full hours of UTC.
+
+    Hours within a day of a change are left out, though they may be the same. O(days).
+    """
+    found = BitMap()
+    zones = {first.zone, second.zone}
+    begin, until = (low + _FIRST_HOUR) // 24 - 1, (high + _FIRST_HOUR) // 24 + 2
+    regular = [all(_full_hours(day, zone) for zone in zones) for day in range(begin, until)]
+    for index in range(1, len(regular) - 1):
+        if regular[index - 1] and regular[index] and regular[index + 1]:
+            hour = (begin + index) * 24 - _FIRST_HOUR
+            found.add_range(hour, hour + 24)
+    return found
+
+
+def _full_hours(day: int, zone: str) -> bool:
+    offset = steady_offset(day, zone)
+    return offset is not None and offset % HOUR == 0
 
 
 class Daily(_Dense, msgspec.Struct, frozen=True):
@@ -264,7 +289,8 @@ def local_day(instant: int, zone: str) -> int:
     Where clocks go back over midnight, an evening comes again after the next day has begun: it belongs to that day,
     so that days are windows without gaps.
     """
-    day = (instant + offset_at(instant, zone)) // DAY
+    steady = steady_offset(instant // DAY, zone)
+    day = (instant + (offset_at(instant, zone) if steady is None else steady)) // DAY
     return day + 1 if midnight(day + 1, zone) <= instant else day
 
 

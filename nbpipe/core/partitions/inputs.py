@@ -142,12 +142,7 @@ class _LinkColumns:
         present.add_range(low, high)
         present &= self._facts.materialized.get(outer, BitMap())
         gone = present - self._link.up.dimensions[self._link.up.inner].within(present)
-        if not gone:
-            return column
-        cleared = bytearray(column)
-        for ordinal in gone:
-            cleared[(ordinal - low) * WIDTH : (ordinal - low + 1) * WIDTH] = bytes(WIDTH)
-        return bytes(cleared)
+        return _cleared(column, low, gone)
 
     def _hash(self, outer: Outer, ordinal: int) -> bytes:
         """Return the hash of all that feeds a partition."""
@@ -167,11 +162,18 @@ def hash_bytes(data: bytes) -> bytes:
 @lru_cache(maxsize=1024)
 def window_spans(source: AnyGrain, target: AnyGrain, block: int) -> Mapping[int, tuple[int, int]]:
     """Return the windows `[low, high)` of `target` that each window of a chunk of `source` overlaps, by offset."""
-    found = {}
-    for ordinal in source.existing(block * CHUNK, (block + 1) * CHUNK):
-        begin, end = source.start(ordinal), source.end(ordinal)
-        first = target.at(begin)
-        found[ordinal - block * CHUNK] = (first, target.at(end - 1) + 1 if begin < end else first)
+    found: dict[int, tuple[int, int]] = {}
+    base = block * CHUNK
+    shared = base  # up to here, windows of `source` lie within the last window of `target` found
+    span = (0, 0)
+    for ordinal in source.existing(base, base + CHUNK):
+        if ordinal >= shared:
+            begin, end = source.start(ordinal), source.end(ordinal)
+            first = target.at(begin)
+            span = (first, target.at(end - 1) + 1 if begin < end else first)
+            inside = span[1] - span[0] == 1
+            shared = source.at(target.end(first)) if inside else ordinal
+        found[ordinal - base] = span
     return found
 
 
@@ -184,6 +186,16 @@ def _filled(wanted: BitMap, numbers: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def _cleared(column: bytes, low: int, ordinals: BitMap) -> bytes:
+    """Return a column that begins at `low` with 0 for some ordinals."""
+    if not ordinals:
+        return column
+    cleared = bytearray(column)
+    for ordinal in ordinals:
+        cleared[(ordinal - low) * WIDTH : (ordinal - low + 1) * WIDTH] = bytes(WIDTH)
+    return bytes(cleared)
+
+
 def _contents(facts: PartitionFacts, families: Families) -> Iterator[bytes]:
     for outer in sorted(families):
         present = families[outer] & facts.materialized.get(outer, BitMap())
@@ -193,12 +205,10 @@ def _contents(facts: PartitionFacts, families: Families) -> Iterator[bytes]:
             part = BitMap()
             part.add_range(position, (block + 1) * CHUNK)
             part &= present
-            numbers = part.to_array()
-            column = facts.versions(outer, part.min(), part.max() + 1)
-            yield repr((outer, block)).encode() + numbers.tobytes()
-            if len(numbers) * WIDTH == len(column):
-                yield column
-            else:
-                low = part.min()
-                yield b"".join(column[(n - low) * WIDTH : (n - low + 1) * WIDTH] for n in numbers)
+            low, high = part.min(), part.max() + 1
+            others = BitMap()
+            others.add_range(low, high)
+            others &= facts.materialized[outer] - part
+            yield repr((outer, block)).encode() + part.to_array().tobytes()
+            yield _cleared(facts.versions(outer, low, high), low, others)
             position = present.next_set_bit((block + 1) * CHUNK) if present.max() >= (block + 1) * CHUNK else None

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import msgspec
 from pyroaring import BitMap
 
+from nbpipe.core.partitions.grains import Hourly, aligned
 from nbpipe.core.partitions.sets import AnyGrain, ListedDimension, TimeDimension
 
 
@@ -97,9 +98,12 @@ DimensionMapping: TypeAlias = Same | Shifted | Overlapping | Translated
 def overlapping(source: AnyGrain, target: AnyGrain, ordinals: BitMap) -> BitMap:
     """Return the windows of `target` that overlap windows of `source`.
 
-    Steps are as many as ranges of `ordinals`, or as windows found, whichever is less.
+    Steps are as many as ranges of `ordinals`, or as windows found, whichever is less; between hours, as many as days.
     """
     found = BitMap()
+    if isinstance(source, Hourly) and isinstance(target, Hourly) and ordinals:
+        found = ordinals & aligned(source, target, ordinals.min(), ordinals.max() + 1)
+        ordinals = ordinals - found  # not in place: it is shared
     if not ordinals:
         return found
     stop = ordinals.max() + 1

@@ -62,6 +62,13 @@ def offset_at(instant: int, zone: str) -> int:
     return 0 if offset is None else offset // _SECOND
 
 
+@lru_cache(maxsize=1 << 17)
+def steady_offset(day: int, zone: str) -> int | None:
+    """Return the offset during a whole day of UTC, given as days since 1970; None if clocks change in it."""
+    offset = offset_at(day * DAY, zone)
+    return offset if offset == offset_at((day + 1) * DAY - 1, zone) else None
+
+
 def first_instant(seconds: int, zone: str) -> int:
     """Return the first instant at which clocks of a zone show `seconds`, or skip it."""
     naive = local_of(seconds)

@@ -6,13 +6,14 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyroaring import BitMap
 
 from nbpipe.core.partitions.fitting import link
 from nbpipe.core.partitions.links import WHOLE
 from nbpipe.core.partitions.mapping_syntax import parse_map, parse_mapping
 from nbpipe.core.partitions.ranges import parse_range
 from nbpipe.core.partitions.spec_syntax import parse_partitions
-from nbpipe.core.partitions.subsets import everything, nothing, single
+from nbpipe.core.partitions.subsets import PartitionSubset, everything, nothing, single
 from nbpipe.errors import DeclarationError
 
 NOW = datetime(2024, 4, 15, tzinfo=UTC)
@@ -129,6 +130,31 @@ SETS = [
     "cron(0 */6 * * *):2024-03-28..2024-04-09@Europe/Berlin",
     "cron(30 2,3 * * 0-5):2024-03-28..2024-04-09@Europe/Berlin",
 ]
+
+
+@pytest.mark.parametrize(
+    ("up", "down"),
+    [
+        (HOURLY, HOURLY + BERLIN),
+        (HOURLY + NEW_YORK, HOURLY + BERLIN),
+        (HOURLY + LORD_HOWE, HOURLY + BERLIN),
+        (HOURLY + "@Asia/Kolkata", HOURLY + "@Asia/Tokyo"),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 2, 7])
+def test_hours_of_two_zones_map_together_as_they_do_alone(up, down, step):
+    found = made(up, down, None)
+    (chosen,) = everything(found.down, NOW).families.values()
+    some = chosen[:2400:step]
+    (together,) = found.upstream_of(PartitionSubset(found.down, {(): some}), NOW).families.values()
+    alone = BitMap()
+    for ordinal in some:
+        alone = alone | found.parts[0].mapping.upstream(BitMap((ordinal,)))
+        window = found.down.dimensions[0].grain
+        hours = found.up.dimensions[0]
+        first, last = hours.grain.at(window.start(ordinal)), hours.grain.at(window.end(ordinal) - 1)
+        assert all(hour in together for hour in range(first, last + 1) if hours.contains(hour))
+    assert together == alone
 
 
 @cache

@@ -208,6 +208,15 @@ def test_equal_content_computed_again_leaves_downstream_fresh():
     assert world.state()["b"].counts.stale == 0
 
 
+def test_a_partition_between_those_that_are_read_does_not_matter():
+    world = World(("a", "static:p,q,r", {}), ("b", "static:x", {"a": "keys(p,r)"}))
+    for name, key in (("a", "p"), ("a", "r"), ("b", "x"), ("a", "q")):
+        world.do(name, key, "materialize")
+    assert world.state()["b"].counts.fresh == 1
+    world.do("a", "r", "materialize")
+    assert world.state()["b"].counts.stale == 1
+
+
 def test_the_same_values_in_another_order_are_other_inputs():
     world = filled(*SHAPES["grains"])
     world.do("a", "2024-01-14T05", "materialize", version="a2024-01-14T06")
