@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from nbpipe import clock
+from nbpipe.commands.retention import remove_old_values
 from nbpipe.commands.workspace import Workspace
 
 #: A file this young may belong to a commit that is on its way.
@@ -28,9 +29,7 @@ def command(workspace: Workspace) -> Collected:
     workspace.settle()
     now = clock.now()
     store, io = workspace.store, workspace.io
-    expired = store.expire(workspace.env, workspace.config.retention.values, at=now)
-    for stored in expired:
-        io.manager(stored.io).delete(stored)
+    expired = remove_old_values(workspace)
     # What is committed from now on is not among these records; its files are too young to be swept.
     kept: dict[str, set[str]] = {}
     for name, path in store.kept_paths():

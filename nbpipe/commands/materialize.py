@@ -12,12 +12,13 @@ import click
 
 from nbpipe import clock
 from nbpipe.commands.arguments import parameter_option, partition_options, selection_argument
+from nbpipe.commands.retention import remove_old_values
 from nbpipe.commands.run_results import NOTHING_DONE, RunResult, result_of
 from nbpipe.commands.surface import current_surface, does_nothing_here
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.parameters import canonical
 from nbpipe.core.ports import ProgressListener
-from nbpipe.core.records import Run, StoredValue
+from nbpipe.core.records import Run
 from nbpipe.core.runs.parameter_checks import parameters_for
 from nbpipe.core.runs.planning import plan_run
 from nbpipe.core.runs.plans import Mode, RunPlan
@@ -132,21 +133,9 @@ def execute(workspace: Workspace, run_id: str, on_event: ProgressListener | None
         RefusedError: another process has taken it, or it has ended.
     """
     run = _runner(workspace, on_event).execute(run_id)
-    if run.status == "success":
-        retain(workspace)
+    with contextlib.suppress(NbpipeError):  # the work is done, and must not fail for this
+        remove_old_values(workspace)
     return run
-
-
-def retain(workspace: Workspace) -> int:
-    """Remove values beyond those that retention keeps; return how many were removed."""
-    expired: tuple[StoredValue, ...] = ()
-    # What can't be removed now is left to `gc`: the work is done, and must not fail for this.
-    with contextlib.suppress(NbpipeError):
-        expired = workspace.store.expire(workspace.env, workspace.config.retention.values, at=clock.now())
-    for stored in expired:
-        with contextlib.suppress(NbpipeError, OSError):
-            workspace.io.manager(stored.io).delete(stored)
-    return len(expired)
 
 
 def _to_execute(workspace: Workspace, keys: Iterable[str], found: Mapping[str, Assessment]) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
 from nbpipe import clock
+from nbpipe.commands.retention import remove_old_values
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.reading.declarations import LATER_CELL_MAGICS, parse_asset, split_cell
@@ -16,7 +18,7 @@ from nbpipe.core.reasons import age_text
 from nbpipe.core.records import AssetState, Materialization
 from nbpipe.core.resolving.kinds import declares
 from nbpipe.core.staleness import out_of_date
-from nbpipe.errors import MissingValueError, RefusedError, StoredValueError, UnknownNameError
+from nbpipe.errors import MissingValueError, NbpipeError, RefusedError, StoredValueError, UnknownNameError
 from nbpipe.kernel.asset_cells import AssetCell, AssetCells
 from nbpipe.kernel.identity import find_notebook, located
 from nbpipe.kernel.live_checks import check_cell, refuse_duplicates, refuse_unfinished
@@ -32,6 +34,8 @@ from nbpipe.kernel.tracebacks import failed_line
 from nbpipe.loading.notebooks import read_notebook
 
 _NO_FILE = "<session>"
+_RETAIN_EVERY = 60.0
+"""Seconds."""
 _UNREADABLE = frozenset({"unreadable", "not-json", "not-utf8", "not-a-notebook"})
 """A file that is being written, or merged: what was read before still counts."""
 
@@ -62,6 +66,7 @@ class LiveSession:
         self._read_at: object = None
         self._searched: object = None
         self._cells: AssetCells | None = None
+        self._retain_at = 0.0
         self._unnamed: dict[str, tuple[str, ...]] = {}
         self._modules = LoadedModules(workspace.root, self.shell)
         self._modules.look()
@@ -212,11 +217,21 @@ class LiveSession:
         sizes = "; ".join(filter(None, map(shape, materializations)))
         why = f" ({self._reasons[0]})" if self._reasons else ""
         say(f"{cell.name}: materialized{sizes}{why}")
+        if any(each.version > self.workspace.config.retention.values for each in materializations):
+            self._retain()
 
     def close(self) -> None:
         """Release the state store."""
         self.workspace.close()
         self._cells = None
+
+    def _retain(self) -> None:
+        """Remove old values, not at every execution: it takes a transaction of its own."""
+        now = clock.monotonic()
+        if now >= self._retain_at:
+            self._retain_at = now + _RETAIN_EVERY
+            with contextlib.suppress(NbpipeError):  # the value is stored: later is soon enough
+                remove_old_values(self.workspace)
 
     def reloaded(self, assets: Collection[str]) -> None:
         """Bind the values that a job has just materialized, where their names are bound here."""
