@@ -98,6 +98,9 @@ def _definitions(workspace: Workspace) -> Iterator[Check]:
         yield Check(
             check="definitions", level="problem", message=f"{message}, {errors} errors", remedy="see `nbpipe validate`"
         )
+    elif warnings := len(diagnostics(workspace)):
+        message = f"{message}, {warnings} warning{'s' if warnings > 1 else ''}"
+        yield Check(check="definitions", level="note", message=message, remedy="see `nbpipe validate`")
     else:
         yield Check(check="definitions", level="ok", message=message)
 

@@ -199,7 +199,7 @@ class LiveSession:
             warn(f"{name} was defined by another cell of this kernel before: this cell replaces it")
         resolution = self._resolve()
         cell = resolution.cell(cell_id)
-        check_cell(resolution, cell)
+        check_cell(resolution, cell, alone=None if self.workspace.config.file else self.workspace.root)
         if self.notebook is not None:
             refuse_duplicates(cell.assets, resolution, self.workspace.definitions, self.live.path)
         self._warn_of_new_name(cell_id, cell.assets, named=named)

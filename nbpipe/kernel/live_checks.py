@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 
 from nbpipe.core.definitions import AssetSpec, CellDef, Definitions
 from nbpipe.core.reading.notebooks import SKIP_TAGS
@@ -10,10 +11,19 @@ from nbpipe.errors import DefinitionError, RefusedError
 from nbpipe.kernel.live_notebook import LiveNotebook
 from nbpipe.kernel.live_resolution import LiveResolution
 from nbpipe.kernel.sayings import warn
+from nbpipe.loading.roots import STATE_FOLDER, has_neighbours
+
+#: What a notebook of another folder may hold.
+_ELSEWHERE = frozenset({"unknown-name", "unknown-asset"})
 
 
-def check_cell(resolution: LiveResolution, cell: CellDef) -> None:
+def check_cell(resolution: LiveResolution, cell: CellDef, *, alone: Path | None = None) -> None:
     """Show what may surprise in a cell, and refuse it if something is wrong with it.
+
+    Args:
+        resolution: of the notebook as this kernel knows it.
+        cell: the one that is about to be executed.
+        alone: the root of a project without a configuration: what is sought may be in a folder above or beside it.
 
     Raises:
         DefinitionError: says what, and on which line.
@@ -25,7 +35,8 @@ def check_cell(resolution: LiveResolution, cell: CellDef) -> None:
             warn(f"line {each.line}: {each.message}")
     for each in here:
         if each.severity == "error":
-            raise DefinitionError(f"line {each.line}: {each.message}")
+            hint = _no_project(alone) if alone and each.code in _ELSEWHERE and has_neighbours(alone) else ""
+            raise DefinitionError(f"line {each.line}: {each.message}{hint}")
     for each in diagnostics:
         if each.severity == "error" and set(each.assets) & set(cell.assets):
             raise DefinitionError(f"cell {each.cell}, line {each.line}: {each.message}")
@@ -34,6 +45,14 @@ def check_cell(resolution: LiveResolution, cell: CellDef) -> None:
         raise DefinitionError(f"a tag of this cell ({tags}) excludes it from the pipeline: remove the tag to run it")
     if not cell.assets:
         raise DefinitionError("this cell declares no asset: name it, for example %%asset orders")
+
+
+def _no_project(folder: Path) -> str:
+    return (
+        f". Assets are looked for in {folder} alone, which no nbpipe.toml makes a part of a bigger project: "
+        f"if a notebook of another folder makes this one, run `nbpipe init` in the folder above both, "
+        f"and delete {folder / STATE_FOLDER}"
+    )
 
 
 def refuse_duplicates(assets: Iterable[str], resolution: LiveResolution, saved: Definitions, path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import islice
 from pathlib import Path
 
 from nbpipe.errors import ConfigError, RefusedError
@@ -11,6 +12,9 @@ from nbpipe.errors import ConfigError, RefusedError
 CONFIG_FILE = "nbpipe.toml"
 PYPROJECT = "pyproject.toml"
 STATE_FOLDER = ".nbpipe"
+
+#: How many folders beside a project are looked into.
+_LOOKED_AT = 50
 
 _OUR_TABLE = re.compile(rb"^\s*\[tool\.nbpipe", re.MULTILINE)
 
@@ -58,6 +62,18 @@ def holds_home(folder: Path) -> bool:
         return Path.home().resolve().is_relative_to(folder)
     except (RuntimeError, OSError):  # no home folder, as in some containers
         return folder == folder.parent
+
+
+def has_neighbours(root: Path) -> bool:
+    """Tell whether there are notebooks above a project or beside it, which may be meant to belong to it."""
+    above = root.parent
+    if holds_home(above) and above != root:
+        return False
+    try:
+        folders = [above, *(Path(entry.path) for entry in islice(os.scandir(above), _LOOKED_AT) if entry.is_dir())]
+        return any(name.endswith(".ipynb") for folder in folders if folder != root for name in os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return False
 
 
 def default_state(root: Path) -> Path:

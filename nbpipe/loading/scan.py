@@ -115,8 +115,10 @@ class _Walker:
             self._report("unreadable-folder", folder or ".", message, severity="warning")
             self._skipped.add(folder)
             return []
-        if folder and self._is_foreign(folder, {entry.name for entry in entries}):
+        names = {entry.name for entry in entries}
+        if folder and self._is_foreign(folder, names):
             self._skipped.add(folder)
+            self._doubt(folder, names)
             return []
         return entries
 
@@ -127,6 +129,17 @@ class _Walker:
             return PYPROJECT in names and config_file(self._root / folder) is not None
         except ConfigError:
             return True
+
+    def _doubt(self, folder: str, names: set[str]) -> None:
+        """Warn of a project that nobody may have wanted: a notebook run alone leaves a `.nbpipe/` beside it."""
+        if _ENDS_PROJECT & names == {STATE_FOLDER} and any(name.endswith(".ipynb") for name in names):
+            self._report(
+                "nested-project",
+                folder,
+                f"is left out: its own {STATE_FOLDER}/ makes it a project of its own. If its notebooks belong to this "
+                f"project, delete {folder}/{STATE_FOLDER} with the values that are stored there",
+                severity="warning",
+            )
 
     def _take(self, entries: list[os.DirEntry[str]], folder: str) -> list[os.DirEntry[str]]:
         """Take in the files and links of a folder; return the folders in it, sorted."""

@@ -43,6 +43,19 @@ def test_notebooks_are_found_where_people_keep_them(tmp_path, paths, notebooks):
 
 
 @pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["nested/.nbpipe/state.db", "nested/a.ipynb"], ["nested-project"]),
+        (["nested/.nbpipe/state.db", "nested/notes.md"], []),
+        (["nested/.nbpipe/state.db", "nested/nbpipe.toml", "nested/a.ipynb"], []),
+    ],
+)
+def test_a_nested_project_that_nobody_configured_is_doubted(tmp_path, paths, expected):
+    touch(tmp_path, *paths)
+    assert codes(scan(tmp_path.resolve(), configured=True)) == expected
+
+
+@pytest.mark.parametrize(
     ("pyproject", "notebooks"), [("[tool.nbpipe]", []), ("[tool.ruff]", ["a/x.ipynb"]), ("[tool.nbpipe", [])]
 )
 def test_a_nested_project_may_be_configured_in_pyproject(tmp_path, pyproject, notebooks):
