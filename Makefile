@@ -6,6 +6,7 @@
 
 PYTHON ?= python3
 WORKERS ?= 2
+QUICK := tests/unit tests/contracts tests/kernel tests/acceptance
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -28,8 +29,8 @@ demo: .venv/.for-demo
 	@python .ci/demo.py
 
 test: lint browser
-	pytest -n $(WORKERS) --ignore=tests/ui
-	pytest tests/ui
+	pytest -n $(WORKERS) $(QUICK) tests/faults
+	pytest -n $(WORKERS) --dist loadfile tests/ui
 
 lint: .venv/.for-test
 	ruff check
@@ -45,7 +46,7 @@ bench: .venv/.for-test
 	pytest tests/benchmarks
 
 coverage: .venv/.for-test
-	coverage run -m pytest --ignore=tests/ui --ignore=tests/faults
+	coverage run -m pytest $(QUICK)
 	coverage combine
 	coverage report
 
