@@ -156,7 +156,9 @@ class Hourly(_Dense, msgspec.Struct, frozen=True):
         seconds, offset = read_time(key, "2024-01-01T05")
         if seconds % HOUR or (":" in key.removesuffix(offset)):
             raise ValueError("an hour is written as 2024-01-01T05")
-        candidates = {self.at(at) for at in (*instants_of(seconds, self.zone), first_instant(seconds, self.zone))}
+        first = {self.at(at) for at in (*instants_of(seconds, self.zone), first_instant(seconds, self.zone))}
+        # clocks that go back into an hour, but not to its begin, show it again without showing its full hour
+        candidates = first | {ordinal + 1 for ordinal in first}
         found = {
             self.key(ordinal): ordinal
             for ordinal in sorted(candidates)

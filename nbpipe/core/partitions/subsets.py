@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import product
 from types import MappingProxyType
@@ -148,15 +148,6 @@ def difference(left: Families, right: Families) -> Families:
     if not right:
         return left
     return compact({outer: bitmap - right[outer] if outer in right else bitmap for outer, bitmap in left.items()})
-
-
-def each(families: Families, change: Callable[[BitMap], BitMap]) -> Families:
-    """Return families with changed bitmaps. A bitmap that families share is changed once."""
-    known: dict[int, BitMap] = {}
-    for bitmap in families.values():
-        if id(bitmap) not in known:
-            known[id(bitmap)] = change(bitmap)
-    return compact({outer: known[id(bitmap)] for outer, bitmap in families.items()})
 
 
 def runs(bitmap: BitMap) -> Iterator[tuple[int, int]]:

@@ -106,6 +106,13 @@ def test_hours_on_days_when_clocks_change(zone, day, count, expected):
     assert found[place : place + len(expected)] == expected
 
 
+def test_an_hour_that_clocks_go_back_into_is_told_apart_though_its_begin_comes_once():
+    grain = Hourly("Europe/Tallinn")  # on 1918-02-01 at midnight, clocks went back by 39 minutes
+    keys = ("1918-01-31T23+01:39", "1918-01-31T23+01:00")
+    assert [grain.key(grain.read(key)) for key in keys] == list(keys)
+    assert grain.read(keys[1]) == grain.read(keys[0]) + 1
+
+
 @pytest.mark.parametrize(
     ("zone", "day", "length"),
     [

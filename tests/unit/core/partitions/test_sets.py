@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbpipe.core.partitions.ranges import parse_range
 from nbpipe.core.partitions.registries import KeyRegistry
 from nbpipe.core.partitions.sets import PartitionSet, dynamic, static
 from nbpipe.core.partitions.spec_syntax import parse_partitions
+from nbpipe.core.partitions.subsets import everything
 from nbpipe.errors import DeclarationError, UnknownNameError
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -153,6 +155,16 @@ def test_a_removed_dynamic_key_gets_its_ordinal_back():
     assert found.count(NOW) == 1
     again = PartitionSet((dynamic("", "customers", registry.register(("z", "x"))),))
     assert [again.position(key)[1] for key in "xyz"] == [0, 1, 2]
+
+
+def test_dynamic_keys_come_and_range_in_the_order_of_their_registration():
+    registry = KeyRegistry().register(("z", "a", "m", "b")).remove(("a",))
+    found = PartitionSet((dynamic("", "customers", registry),))
+    assert list(everything(found, NOW)) == ["z", "m", "b"]
+    assert list(parse_range(found, "z..m", NOW)) == ["z", "m"]
+    assert found.latest_complete(NOW) == "b"
+    with pytest.raises(DeclarationError, match="comes before"):
+        parse_range(found, "m..z", NOW)
 
 
 @pytest.mark.parametrize("key", ["", " a", "a ", "a\nb", "\t"])

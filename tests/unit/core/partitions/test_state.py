@@ -246,6 +246,25 @@ def test_a_failure_makes_stale_what_it_feeds_and_a_skip_does_not():
     assert world.state()["b"].status_of("2024-01-08") == "fresh"
 
 
+def test_what_is_out_of_date_itself_is_told_from_what_is_only_stale():
+    world = filled(*SHAPES["chain with a self-dependency"])
+    world.do("b", "2024-01-10", "fail")
+    world.code["b"] = 2
+    world.do("b", "2024-01-08", "materialize", version="b2024-01-08")
+    state = world.state()
+    assert list(state["b"].out_of_date()) == world.keys("b")[1:]
+    assert list(state["c"].out_of_date()) == []
+    assert list(state["c"].subset("stale")) == ["2024-01-08"]
+    assert state["b"].status_of("2024-01-10") == "failed"
+
+
+def test_a_self_dependency_along_a_cron_expression_with_holes_reaches_its_end():
+    world = filled(("a", "cron(*/30 9-10 * * 1-5):2024-01-11..2024-01-16", {"a": "offset(-1)"}))
+    world.do("a", "2024-01-12T09:00", "fail")
+    state = world.state()["a"]
+    assert len(state.subset("stale")) == len([key for key in world.keys("a") if key > "2024-01-12T09:00"])
+
+
 def test_a_longer_set_keeps_its_state():
     world = filled(("a", f"daily:{SPAN}", {}))
     world.sets["a"] = parse_partitions("daily:2024-01-01")
