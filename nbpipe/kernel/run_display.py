@@ -10,6 +10,7 @@ from IPython.core.display_functions import DisplayHandle, display
 
 from nbpipe.core.records import Outcome, Run, RunAsset
 from nbpipe.core.runs.plans import RunPlan
+from nbpipe.pages.text import shown
 
 #: Sign and word of each outcome: never colour alone.
 _LOOK: dict[Outcome, tuple[str, str]] = {
@@ -64,8 +65,8 @@ class RunDisplay:
         lines = [self._headline()]
         for each in self._assets:
             sign, word = _LOOK[each.outcome]
-            lines.append(f"  {sign} {each.asset:<{width}}  {word}" + (f": {each.error}" if each.error else ""))
-        return "\n".join([*lines, *(f"  record: {path}" for path in self._records)])
+            lines.append(f"  {sign} {each.asset:<{width}}  {word}" + (f": {shown(each.error)}" if each.error else ""))
+        return "\n".join([*lines, *(f"  record: {shown(path)}" for path in self._records)])
 
     def _html(self) -> str:
         rows = "".join(map(_row, self._assets))

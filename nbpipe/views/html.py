@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
-
+from nbpipe.views.escaping import escaped
 from nbpipe.views.lineage import LineageNode, LineageView
 from nbpipe.views.palette import LOOKS, counts_text
 from nbpipe.views.svg import svg
@@ -30,8 +29,8 @@ def html_page(view: LineageView, *, title: str = "Lineage") -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n"
         '<meta name="viewport" content="width=device-width"/>\n'
-        f"<title>{_text(title)}</title>\n<style>{_style()}</style>\n</head>\n<body>\n"
-        f"<h1>{_text(title)}</h1>\n<p>{view.assets} assets: {counts_text(view.counts) or 'none'}</p>\n"
+        f"<title>{escaped(title)}</title>\n<style>{_style()}</style>\n</head>\n<body>\n"
+        f"<h1>{escaped(title)}</h1>\n<p>{view.assets} assets: {counts_text(view.counts) or 'none'}</p>\n"
         f'<div class="picture">{svg(view, title=title)}</div>\n{_table(view)}</body>\n</html>\n'
     )
 
@@ -57,9 +56,5 @@ def _row(node: LineageNode, above: str) -> str:
     status = counts_text(node.counts) if node.kind == "bundle" else look.word
     why = "" if node.kind == "bundle" else "\n".join((*node.reasons, *node.notes))
     cells = [node.label, why, above, node.group or "", node.notebook, node.description]
-    rest = "".join(f"<td>{_text(text).replace(chr(10), '<br/>')}</td>" for text in cells)
+    rest = "".join(f"<td>{escaped(text).replace(chr(10), '<br/>')}</td>" for text in cells)
     return f'<tr class="{look.word}"><td class="status">{look.sign} {status}</td>{rest}</tr>\n'
-
-
-def _text(text: str) -> str:
-    return escape("".join(char for char in text if char.isprintable() or char == "\n"), quote=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbpipe.views.escaping import printable
 from nbpipe.views.lineage import LineageNode, LineageView
 from nbpipe.views.palette import LOOKS, counts_text
 
@@ -51,6 +52,4 @@ def _node(node: LineageNode, name: str) -> str:
 
 def _text(text: str) -> str:
     """Write text with the entities of Mermaid for all that could be syntax or markup."""
-    return "".join(
-        char if char.isalnum() or char in " _-./…" else f"#{ord(char)};" for char in text if char.isprintable()
-    )
+    return "".join(char if char.isalnum() or char in " _-./…" else f"#{ord(char)};" for char in printable(text))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
-from html import escape
 
+from nbpipe.views.escaping import escaped
 from nbpipe.views.layout import Point
 from nbpipe.views.lineage import LineageEdge, LineageNode, LineageView
 from nbpipe.views.palette import LOOKS, URGENCY, Shape, counts_text
@@ -64,7 +64,7 @@ def svg_data_uri_img(view: LineageView, *, title: str = "Lineage") -> str:
     A picture that is too wide to be readable at the width of a page is scrolled instead of shrunk.
     """
     width, _ = _size(view)
-    words = _text(f"{title}: {view.assets} assets, {counts_text(view.counts) or 'none'}")
+    words = escaped(f"{title}: {view.assets} assets, {counts_text(view.counts) or 'none'}")
     wide = width > _SHRINKABLE
     img = (
         f'<img src="{svg_data_uri(view, title=title)}" alt="{words}" '
@@ -79,7 +79,7 @@ def _lines(view: LineageView, title: str) -> Iterator[str]:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" role="img">\n'
     )
-    yield f"<title>{_text(title)}</title>\n<style>{_style()}</style>\n"
+    yield f"<title>{escaped(title)}</title>\n<style>{_style()}</style>\n"
     yield f'<rect class="page" x="0.5" y="0.5" width="{width - 1:.0f}" height="{height - 1:.0f}" rx="8"/>\n'
     left, top = _origin(view)
     yield f'<g transform="translate({_number(left)},{_number(top)})">\n'
@@ -140,7 +140,7 @@ def _edge(edge: LineageEdge, places: Mapping[str, Point]) -> str:
     head = f"M{_pair(tip)} L{_pair((tip[0] - 8, y1 - 4))} L{_pair((tip[0] - 8, y1 + 4))} Z"
     kind = "edge many" if edge.links > 1 else "edge"
     links = f" ({edge.links} links)" if edge.links > 1 else ""
-    title = _text(f"{edge.source} -> {edge.target}{links}")
+    title = escaped(f"{edge.source} -> {edge.target}{links}")
     return f'<g><title>{title}</title><path class="{kind}" d="{path}"/><path class="head" d="{head}"/></g>\n'
 
 
@@ -158,7 +158,7 @@ def _node(node: LineageNode) -> str:
         f'<rect x="{_number(left + 5)}" y="{_number(top + 5)}" {box}/>' if node.kind == "bundle" else ""
     )  # a bundle looks like a pile
     return (
-        f'<g class="{look.word}{" outside" if node.outside else ""}"><title>{_text(tooltip(node))}</title>{behind}'
+        f'<g class="{look.word}{" outside" if node.outside else ""}"><title>{escaped(tooltip(node))}</title>{behind}'
         f'<rect x="{_number(left)}" y="{_number(top)}" {box}{dashes}/>'
         f'<g class="shape" transform="translate({_number(left + 17)},{_number(node.y)})">{SHAPES[look.shape]}</g>'
         f'<text class="label" x="{_number(left + 32)}" y="{_number(node.y - 4)}">'
@@ -198,7 +198,7 @@ def _legend(view: LineageView, height: float) -> Iterator[str]:
         )
         x += _legend_width(words)
     if view.note:
-        yield f'<text class="legend" x="{_MARGIN:.0f}" y="{height - 12:.0f}">{_text(view.note)}</text>\n'
+        yield f'<text class="legend" x="{_MARGIN:.0f}" y="{height - 12:.0f}">{escaped(view.note)}</text>\n'
 
 
 def _legend_statuses(view: LineageView) -> list[str]:
@@ -214,12 +214,7 @@ def _legend_width(words: str) -> float:
 
 
 def _cut(text: str, length: int) -> str:
-    return _text(text if len(text) <= length else text[: length - 1] + "…")
-
-
-def _text(text: str) -> str:
-    """Escape text for XML, without the control characters that XML can't hold."""
-    return escape("".join(char for char in text if char.isprintable() or char in "\n\t"), quote=True)
+    return escaped(text if len(text) <= length else text[: length - 1] + "…")
 
 
 def _number(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbpipe.views.escaping import printable
 from nbpipe.views.lineage import LineageView
 from nbpipe.views.palette import LOOKS, counts_text
 
@@ -21,12 +22,7 @@ def lineage_text(view: LineageView) -> str:
         words = counts_text(node.counts) if node.kind == "bundle" else ": ".join((look.word, *node.reasons[:1]))
         above = ", ".join(sorted(feeding.get(node.id, ())))
         arrow = f"  <- {above}" if above else ""
-        lines.append(_clean(f"{look.sign} {node.label:{width}}  {words}{arrow}"))
+        lines.append(printable(f"{look.sign} {node.label:{width}}  {words}{arrow}").rstrip())
     if view.note:
-        lines.append(_clean(view.note))
+        lines.append(printable(view.note).rstrip())
     return "\n".join(lines) + "\n"
-
-
-def _clean(text: str) -> str:
-    """Drop control characters, which a terminal would obey."""
-    return "".join(char for char in text if char.isprintable()).rstrip()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nbpipe.core.reasons import duration_text
 from nbpipe.core.records import Materialization, Preview
 from nbpipe.kernel.lineage.model import AssetFacts
+from nbpipe.pages.details import time_text
+from nbpipe.pages.text import size_text
+from nbpipe.views.escaping import escaped
 from nbpipe.views.lineage import LineageNode, LineageView
 from nbpipe.views.palette import LOOKS, URGENCY, counts_text
 
@@ -21,7 +23,7 @@ def legend(view: LineageView) -> str:
     """Return the statuses with sign, colour, word and number, and what is not drawn."""
     shown = [status for status in reversed(URGENCY) if view.counts.get(status)] or ["missing"]
     items = "".join(f"<li>{chip(status)} {view.counts.get(status, 0):,}</li>" for status in shown)
-    note = f'<li class="nbpipe-note">{_text(view.note)}</li>' if view.note else ""
+    note = f'<li class="nbpipe-note">{escaped(view.note)}</li>' if view.note else ""
     total = f"{view.assets:,} asset" + ("" if view.assets == 1 else "s")
     return f'<ul aria-label="Legend: how many assets have which status"><li>{total}</li>{items}{note}</ul>'
 
@@ -36,13 +38,13 @@ def chip(status: str) -> str:
 
 def error(message: str) -> str:
     """Return a refusal, with its text as it is: a mark below it shows the column."""
-    return f'<pre role="alert">{_text(message)}</pre>' if message else ""
+    return f'<pre role="alert">{escaped(message)}</pre>' if message else ""
 
 
 def message(text: str, *, refused: bool = False) -> str:
     """Return what a button did."""
     kind = " nbpipe-refused" if refused else ""
-    return f'<div class="nbpipe-message{kind}" role="status">{_text(text)}</div>' if text else ""
+    return f'<div class="nbpipe-message{kind}" role="status">{escaped(text)}</div>' if text else ""
 
 
 def overview(view: LineageView) -> str:
@@ -50,15 +52,15 @@ def overview(view: LineageView) -> str:
     if not view.nodes:
         return "<h3>No assets</h3><p>Nothing is selected, or no saved notebook has a cell that begins with %%asset.</p>"
     return (
-        f"<h3>Lineage</h3><p>{_text(counts_text(view.counts))}</p>"
+        f"<h3>Lineage</h3><p>{escaped(counts_text(view.counts))}</p>"
         '<p class="nbpipe-dim">Click an asset, or choose one from the list, to see what is known about it.</p>'
     )
 
 
 def bundle(node: LineageNode) -> str:
     """Return what is known of a bundle of assets."""
-    place = f'<div class="nbpipe-dim">{_text(node.description)}</div>'
-    return f"<h3>{_text(node.label)}</h3>{place}<p>{_text(counts_text(node.counts))}</p>"
+    place = f'<div class="nbpipe-dim">{escaped(node.description)}</div>'
+    return f"<h3>{escaped(node.label)}</h3>{place}<p>{escaped(counts_text(node.counts))}</p>"
 
 
 def heading(facts: AssetFacts) -> str:
@@ -67,12 +69,12 @@ def heading(facts: AssetFacts) -> str:
     status = found.status if found is not None else "missing"
     place = f"{spec.cell.notebook}, cell {spec.cell.index + 1}"
     group = f" · group {spec.options.group}" if spec.options.group else ""
-    return f'<h3>{_text(spec.key)}</h3>{chip(status)} <span class="nbpipe-dim">{_text(place + group)}</span>'
+    return f'<h3>{escaped(spec.key)}</h3>{chip(status)} <span class="nbpipe-dim">{escaped(place + group)}</span>'
 
 
 def why(facts: AssetFacts) -> str:
     """Return description, reasons and notes."""
-    parts = [f"<p>{_text(facts.spec.description)}</p>"] if facts.spec.description else []
+    parts = [f"<p>{escaped(facts.spec.description)}</p>"] if facts.spec.description else []
     if facts.assessment is not None:
         parts.append(_list("Why", facts.assessment.reasons))
         parts.append(_list("Notes", facts.assessment.notes))
@@ -89,11 +91,10 @@ def stored(facts: AssetFacts) -> str:
 
 
 def _materialization(current: Materialization) -> str:
-    when = current.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     facts = {
-        "Version": f"{current.version}, {when}",
+        "Version": f"{current.version}, {time_text(current.created_at)}",
         "Took": duration_text(current.duration) if current.duration >= 1 else f"{current.duration * 1000:.0f} ms",
-        "Value": f"{current.stored.type or 'value'}, {_size(current.stored.size)}, {current.stored.format}",
+        "Value": f"{current.stored.type or 'value'}, {size_text(current.stored.size)}, {current.stored.format}",
     }
     if current.run_id:
         facts["Run"] = current.run_id
@@ -119,7 +120,7 @@ def _preview(preview: Preview) -> str:
         case "table":
             content = _preview_table(preview)
         case "text":
-            content = f"<pre>{_text(preview.text)}</pre>"
+            content = f"<pre>{escaped(preview.text)}</pre>"
         case "image":
             picture = base64.b64encode(preview.image).decode()
             content = f'<img src="data:image/png;base64,{picture}" alt="Preview of the value"/>'
@@ -131,10 +132,10 @@ def _preview(preview: Preview) -> str:
 def _preview_table(preview: Preview) -> str:
     kinds = preview.dtypes if len(preview.dtypes) == len(preview.columns) else ("",) * len(preview.columns)
     head = "".join(
-        f'<th scope="col" title="{_text(kind)}">{_text(name)}</th>'
+        f'<th scope="col" title="{escaped(kind)}">{escaped(name)}</th>'
         for name, kind in zip(preview.columns, kinds, strict=True)
     )
-    rows = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in preview.rows)
+    rows = "".join("<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in preview.rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
@@ -142,23 +143,11 @@ def _table(title: str, facts: Mapping[str, str]) -> str:
     if not facts:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{_text(name)}</th><td>{_text(value)}</td></tr>' for name, value in facts.items()
+        f'<tr><th scope="row">{escaped(name)}</th><td>{escaped(value)}</td></tr>' for name, value in facts.items()
     )
     return f"<h4>{title}</h4><table>{rows}</table>"
 
 
 def _list(title: str, lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{_text(line)}</li>" for line in lines)
+    items = "".join(f"<li>{escaped(line)}</li>" for line in lines)
     return f"<h4>{title}</h4><ul>{items}</ul>" if items else ""
-
-
-def _size(size: int) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
-
-
-def _text(text: str) -> str:
-    """Escape text for HTML, in elements and attributes, without control characters."""
-    return html.escape("".join(char for char in text if char.isprintable() or char in "\n\t"), quote=True)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import base64
 from functools import lru_cache
-from html import escape
 
 from nbpipe.kernel.lineage.curves import NODE_HEIGHT, NODE_WIDTH
+from nbpipe.views.escaping import escaped
 from nbpipe.views.lineage import LineageNode
 from nbpipe.views.palette import LOOKS, counts_text
 from nbpipe.views.svg import SHAPES
@@ -47,16 +47,12 @@ def _face(status: str, word: str, rest: str) -> str:
         f'viewBox="0 0 {NODE_WIDTH} {NODE_HEIGHT}"><style>.shape * {{ fill: {look.ink}; stroke: {look.ink}; '
         f"stroke-width: 1.6 }} .shape .hollow {{ fill: none }} .shape .crossed {{ stroke: #ffffff }}</style>"
         f'<g class="shape" transform="translate(18,{y})">{SHAPES[look.shape]}</g>'
-        f'<text x="{TEXT_LEFT}" y="{y + 13}" font-family="{escape(FONT)}" font-size="11" fill="#4a525b">'
-        f'<tspan fill="{look.ink}" font-weight="600">{escape(word)}</tspan>{" " if word and rest else ""}'
-        f"<tspan>{_escaped(rest)}</tspan></text></svg>"
+        f'<text x="{TEXT_LEFT}" y="{y + 13}" font-family="{escaped(FONT)}" font-size="11" fill="#4a525b">'
+        f'<tspan fill="{look.ink}" font-weight="600">{escaped(word)}</tspan>{" " if word and rest else ""}'
+        f"<tspan>{escaped(rest)}</tspan></text></svg>"
     )
     return "data:image/svg+xml;base64," + base64.b64encode(picture.encode()).decode()
 
 
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
-
-
-def _escaped(text: str) -> str:
-    return escape("".join(char for char in text if char.isprintable()))
