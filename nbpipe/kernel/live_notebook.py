@@ -95,6 +95,7 @@ class LiveNotebook:
             self._facts = None
         if _is_nameless(known):
             self._runs.pop(known, None)
+        if _is_nameless(known) or facts.names:
             self._supersede(facts)
         self._runs[known] = _Run(source, self._count)
         self._stopped.pop(known, None)
@@ -248,7 +249,7 @@ class LiveNotebook:
     def _supersede(self, facts: CellFacts) -> None:
         """Forget cells of a console whose names a new one binds again without looking at them."""
         code = facts.code
-        gives = set(code.binds) - set(code.conditional) - {read.name for read in code.reads}
+        gives = set(facts.names) or set(code.binds) - set(code.conditional) - {read.name for read in code.reads}
         for other in [each for each in self._runs if each not in self._saved and _is_nameless(each)]:
             cell = self.cell(other)
             if not cell.names and cell.code.binds and gives.issuperset(cell.code.binds):
