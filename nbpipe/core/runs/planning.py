@@ -18,6 +18,9 @@ from nbpipe.errors import UnknownNameError
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
+#: So many assets are named in a note.
+_NAMED = 5
+
 
 def plan_run(
     definitions: Definitions,
@@ -83,7 +86,7 @@ def plan_run(
         assets=tuple(definitions.assets[key] for key in keys),
         steps=tuple(steps),
         notebooks={path: definitions.notebooks[path].content_hash for path in paths},
-        notes=notes,
+        notes=notes + _idle_parameters(definitions, chosen, parameters),
     )
 
 
@@ -118,6 +121,25 @@ def plan_notebook(definitions: Definitions, path: str, *, env: str, parameters: 
         steps=(step,),
         notebooks={path: notebook.content_hash},
     )
+
+
+def _idle_parameters(definitions: Definitions, chosen: frozenset[str], names: Iterable[str]) -> tuple[str, ...]:
+    """Say which parameters are only read by assets that are not selected: those stay as they are."""
+    notes = []
+    notebooks = {definitions.assets[key].cell.notebook for key in chosen}
+    for name in names:
+        readers = [
+            key
+            for key, spec in definitions.assets.items()
+            if name in spec.parameters and spec.cell.notebook in notebooks
+        ]
+        if readers and chosen.isdisjoint(readers):
+            others = f" and {len(readers) - _NAMED} more" if len(readers) > _NAMED else ""
+            notes.append(
+                f"parameter {name} changes nothing that is selected: it is for {', '.join(readers[:_NAMED])}{others}, "
+                "of which stored values are used"
+            )
+    return tuple(notes)
 
 
 def _with_siblings(

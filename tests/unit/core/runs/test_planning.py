@@ -231,6 +231,19 @@ def test_each_notebook_takes_the_parameters_that_it_has():
         plan(definitions, "b", materialized={"a"}, parameters={"city": "x"})
 
 
+def test_a_parameter_that_only_assets_read_which_are_not_selected_is_told():
+    definitions = project(
+        spec("orders", parameters=("low",)),
+        spec("daily", "orders"),
+        parameters={"a.ipynb": parameters(low="1", show="1")},
+    )
+    given = {"low": 2, "show": 3}
+    assert plan(definitions, "daily", materialized={"orders"}, parameters=given).notes == (
+        "parameter low changes nothing that is selected: it is for orders, of which stored values are used",
+    )
+    assert not plan(definitions, "+daily", parameters=given).notes
+
+
 def test_a_notebook_without_parameters_says_how_to_give_it_some():
     with pytest.raises(ParameterError, match=r"a.ipynb has no parameters. Give the tag `parameters`"):
         plan(project(*chain("a")), parameters={"n": 1})
