@@ -234,7 +234,7 @@ def test_each_notebook_takes_the_parameters_that_it_has():
 def test_a_parameter_that_only_assets_read_which_are_not_selected_is_told():
     definitions = project(
         spec("orders", parameters=("low",)),
-        spec("daily", "orders"),
+        spec("daily", "orders", index=1),
         parameters={"a.ipynb": parameters(low="1", show="1")},
     )
     given = {"low": 2, "show": 3}
