@@ -96,6 +96,10 @@ def begin_code(request: Path) -> str:
     return f"exec(compile({source + call!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_begin'}})"
 
 
+#: IPython looks for modules in the working folder after those of Python itself; a step does so first.
+FOLDER_CODE = "__import__('sys').path.insert(0, __import__('os').getcwd())"
+
+
 def define_code(source: str, names: Iterable[str]) -> str:
     """Return code that executes only what `names` stand for in the source of a view cell."""
     return f"__import__('nbpipe.kernel.step').kernel.step.define({source!r}, {sorted(names)!r})"

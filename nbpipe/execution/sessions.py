@@ -10,7 +10,15 @@ from nbpipe.core.runs.tasks import OutputLimits
 from nbpipe.errors import ExecutionError, KernelDiedError, RefusedError
 from nbpipe.execution.cells import CellClient, Reply
 from nbpipe.execution.manager import RecordManager
-from nbpipe.execution.requests import END_CODE, FAREWELL_CODE, begin_code, define_code, executable, watch_code
+from nbpipe.execution.requests import (
+    END_CODE,
+    FAREWELL_CODE,
+    FOLDER_CODE,
+    begin_code,
+    define_code,
+    executable,
+    watch_code,
+)
 
 _MAY_RAISE = "raises-exception"
 _INSTALL = "python -m pip install jupyterlab-nbpipe"
@@ -64,6 +72,11 @@ class KernelSession:
         if reply.status == "error":
             raise ExecutionError(f"nbpipe could not start in the notebook's kernel: {reply.ename}: {reply.evalue}")
         self._begun = True
+
+    def enter_folder(self) -> None:
+        """Let the notebook's own modules come first; ours are loaded by now."""
+        if self._kernel.language == "python":
+            self.client.run_hidden(FOLDER_CODE)
 
     def define(self, source: str, names: Iterable[str]) -> Reply:
         """Execute those imports, functions and classes of a cell that have one of `names`, without a trace."""

@@ -118,6 +118,7 @@ class _StepExecution:
             if needs_nbpipe(self._task, notebook.node.cells):
                 write_atomically(self._request_file, encoded(self._task.request))
                 session.begin(self._request_file)
+            session.enter_folder()
             self._conductor.conduct(session, notebook)
         finally:
             if not stopping():

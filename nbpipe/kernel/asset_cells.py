@@ -1,7 +1,7 @@
 """Execute one asset cell: load its inputs, run the body, store and commit, bind and publish.
 
 The same code serves a person's kernel and a job's: what differs (which specification counts, whether the
-cell is out of date, what is said) is decided by the callers, `session` and `step`.
+cell is out of date, what is said) is decided by the callers, `live` and `step`.
 """
 
 from __future__ import annotations

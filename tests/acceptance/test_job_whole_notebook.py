@@ -129,6 +129,13 @@ def test_the_kernel_knows_its_run_and_hashes_the_same_way_each_time(project: Pat
     assert outputs_text(record(project, run)["cells"][0]) == f"{run.id} 0\n"
 
 
+def test_modules_beside_the_notebook_come_first(project: Path) -> None:
+    write_notebook(project / "sub" / "m.ipynb", ["import sys, antigravity; print(sys.path[0], antigravity.HERE)"])
+    (project / "sub" / "antigravity.py").write_text("HERE = 'mine'", encoding="utf-8")
+    run = carried_out(project, whole("sub/m.ipynb"))
+    assert outputs_text(record(project, run)["cells"][0]) == f"{project / 'sub'} mine\n"
+
+
 def test_a_kernel_leaves_properly_although_quickly(project: Path) -> None:
     """Exit functions run, threads are waited for, and files that nobody closed are written out."""
     write_notebook(
