@@ -30,7 +30,7 @@ def run(name: str, line: str, session: Session) -> Any:
     words = split(line)
     arguments = parse(name, words)
     if isinstance(arguments, Usage):
-        print(arguments.text)  # noqa: T201 - IPython shows help like this
+        print(arguments.text.replace("Usage: ", "Usage: %", 1))  # noqa: T201 - IPython shows help like this
         return None
     full = _full_name(name, words)
     if full in _STARTS_WORK:

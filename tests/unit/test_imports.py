@@ -112,3 +112,10 @@ def test_papermill_finds_our_engine():
 
 def test_the_package_says_that_it_is_typed():
     assert Path(nbpipe.__file__).with_name("py.typed").exists()
+
+
+def test_the_package_can_be_run_as_the_command():
+    answer = subprocess.run(
+        [sys.executable, "-m", "nbpipe", "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert answer.stdout == f"nbpipe {nbpipe.__version__}\n"
