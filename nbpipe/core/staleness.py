@@ -126,6 +126,11 @@ def assess(
     return found
 
 
+def is_watched(spec: AssetSpec, current: Materialization) -> bool:
+    """Tell whether a value was made of something that can be seen to change: another asset, or a file."""
+    return bool(spec.inputs or spec.files or current.files)
+
+
 def _assessment(
     key: str,
     state: AssetState | None,
@@ -246,7 +251,7 @@ def _opaque_inputs(spec: AssetSpec, states: Mapping[str, AssetState], own: tuple
 
 def _age_notes(spec: AssetSpec, current: Materialization, now: datetime) -> tuple[str, ...]:
     """Tell the age of what reads nothing that we can watch: a URL, a database."""
-    if spec.inputs or spec.files or current.files:
+    if is_watched(spec, current):
         return ()
     age = age_text(now - current.created_at)
     if spec.options.fresh_for is not None:

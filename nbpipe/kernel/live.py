@@ -17,7 +17,7 @@ from nbpipe.core.reading.notebooks import PARAMETERS_TAG, NotebookFacts
 from nbpipe.core.reasons import age_text
 from nbpipe.core.records import AssetState, Materialization
 from nbpipe.core.resolving.kinds import declares
-from nbpipe.core.staleness import out_of_date
+from nbpipe.core.staleness import is_watched, out_of_date
 from nbpipe.errors import MissingValueError, NbpipeError, RefusedError, StoredValueError, UnknownNameError
 from nbpipe.kernel.asset_cells import AssetCell, AssetCells
 from nbpipe.kernel.identity import find_notebook, located
@@ -170,7 +170,7 @@ class LiveSession:
         own = self.notebook_assets()
         for name in assets:
             if name not in own:
-                raise UnknownNameError("asset in this notebook", name, own)
+                raise UnknownNameError("asset", name, own, hint="%force takes assets of this notebook")
         self._forced.update(assets or own)
 
     def place(self, notebook: str) -> None:
@@ -363,8 +363,8 @@ def _fresh_line(cell: AssetCell, states: Mapping[str, AssetState]) -> str:
     state = states[spec.key]
     if state.held and state.current is not None:
         return f"held at version {state.current.version} after a rollback; %force {cell.name} runs it again"
-    watched = spec.upstream or spec.files or spec.options.fresh_for or spec.parameters
-    if not watched and state.current is not None:
+    unlimited = spec.options.fresh_for is None
+    if unlimited and state.current is not None and not is_watched(spec, state.current):
         age = age_text(clock.now() - state.current.created_at)
         return (
             f"loaded; stored {age}, and nbpipe sees nothing that it reads: "
