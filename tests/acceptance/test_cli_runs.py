@@ -185,6 +185,13 @@ def test_verify_compares_and_commits_nothing(shop, terminal):
     assert [path.name for path in (shop / ".nbpipe" / "runs").rglob("*.json")] == []
 
 
+def test_a_run_that_only_compared_is_not_retried(shop, terminal):
+    run_id = terminal.json("verify", "doubled")["run_id"]
+    answer = terminal("runs", "retry", run_id)
+    assert answer.status == 2
+    assert "`nbpipe verify doubled` does it again" in answer.err
+
+
 def test_verify_uses_the_parameters_of_the_record(shop, terminal):
     terminal.json("materialize", "doubled", "--param", "factor=5")
     assert terminal.json("verify", "doubled")["assets"][0]["result"] == "equal"
