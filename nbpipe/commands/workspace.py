@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from nbpipe.core.definitions import AssetSpec, Definitions
 from nbpipe.core.graph import AssetGraph
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import AssetState
+from nbpipe.core.resolving.resolution import ResolvedNotebook, definitions
 from nbpipe.core.selection import resolve
 from nbpipe.core.selection_syntax import parse_selection
 from nbpipe.core.staleness import Assessment, assess
@@ -35,6 +37,7 @@ class Workspace:
     def __init__(self, project: LoadedProject) -> None:
         """Work on a loaded project; use `open` to find it."""
         self.project = project
+        self._origin: Workspace | None = None
         self._store: StateStore | None = None
         self._io: IoRegistry | None = None
 
@@ -80,6 +83,8 @@ class Workspace:
     @property
     def store(self) -> StateStore:
         """The state store, opened when first asked for."""
+        if self._origin is not None:
+            return self._origin.store
         if self._store is None:
             from nbpipe.storage.open import open_store
 
@@ -91,6 +96,8 @@ class Workspace:
     @property
     def io(self) -> IoRegistry:
         """The I/O managers by name."""
+        if self._origin is not None:
+            return self._origin.io
         if self._io is None:
             from nbpipe.io.registry import open_io
 
@@ -107,9 +114,24 @@ class Workspace:
         self.__dict__.pop("graph", None)
         return True
 
+    def with_notebook(self, resolved: ResolvedNotebook) -> Workspace:
+        """Return the project with another text of one notebook than the saved one; state and values are shared."""
+        path, saved = resolved.notebook.path, self.definitions
+        others = {key: spec for key, spec in saved.assets.items() if spec.cell.notebook != path}
+        changed = definitions(
+            {**{spec.key: spec for spec in resolved.assets}, **others},
+            {**saved.notebooks, path: resolved.notebook},
+            [*(each for each in saved.diagnostics if each.notebook != path), *resolved.diagnostics],
+        )
+        other = Workspace(replace(self.project, definitions=changed))
+        other._origin = self
+        return other
+
     @property
     def is_untouched(self) -> bool:
         """Nothing was ever stored here: asking need not create a state store."""
+        if self._origin is not None:
+            return self._origin.is_untouched
         return self._store is None and self.config.state is None and not default_state(self.root).exists()
 
     def settle(self) -> None:

@@ -20,7 +20,7 @@ def _message(error: click.UsageError) -> str:
         known = _options(error.ctx)
         wrong = error.option_name
         similar = nearest(wrong, known)
-        remedy = f"did you mean {similar}?" if similar else f"there are {', '.join(known)}"
+        remedy = f"did you mean {similar}?" if similar else f"the options are {', '.join(known)}"
         return f"there is no option {wrong}: {remedy}"
     text = error.format_message().strip().rstrip(".")
     return text[:1].lower() + text[1:]

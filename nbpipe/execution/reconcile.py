@@ -34,6 +34,7 @@ def reconcile(store: StateStore, root: Path) -> list[str]:
         if run.worker is not None and _gone(store, run.worker, root):
             _remove_leftovers(store, run, root)
             if store.advance_run(run.id, "failure", at=clock.now(), error=GONE, expect=(run.status,)):
+                _note_executed(store, run)
                 ended.append(run.id)
                 store.forget_worker(run.worker)
     return ended
@@ -48,6 +49,15 @@ def _gone(store: StateStore, worker: WorkerId, root: Path) -> bool:
     if expired:
         sightings.forget(worker)
     return expired
+
+
+def _note_executed(store: StateStore, run: Run) -> None:
+    """Note what each step had stored when its process died."""
+    stored = [(each.step, each.asset) for each in store.run_assets(run.id) if each.outcome == "success"]
+    for step in store.steps(run.id):
+        executed = tuple(asset for index, asset in stored if index == step.index)
+        if executed and not step.executed:
+            store.update_step(run.id, step.index, step.status, at=clock.now(), executed=executed)
 
 
 def _remove_leftovers(store: StateStore, run: Run, root: Path) -> None:

@@ -44,8 +44,7 @@ def run(name: str, line: str, session: Session) -> Any:
         from nbpipe.kernel.lineage import show_lineage
 
         return show_lineage(session, selection=arguments["selection"], limit=arguments["limit"])
-    session.workspace.reload()
-    return Answer(full, invoke(name, words, session.workspace))
+    return Answer(full, invoke(name, words, session.seen()))
 
 
 def split(line: str) -> list[str]:

@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 from nbpipe import clock
 from nbpipe.commands.retention import remove_old_values
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.definitions import AssetSpec
+from nbpipe.core.definitions import AssetSpec, NotebookDef
 from nbpipe.core.reading.declarations import LATER_CELL_MAGICS, parse_asset, split_cell
 from nbpipe.core.reading.notebooks import PARAMETERS_TAG, NotebookFacts
 from nbpipe.core.reasons import age_text
@@ -239,6 +239,16 @@ class LiveSession:
             if name in self.shell.user_ns:
                 self._bind_stored(name)
 
+    def seen(self) -> Workspace:
+        """Return the project as this kernel knows it: what was executed here counts, saved or not."""
+        self.workspace.reload()
+        self._read_saved()
+        resolved = self._resolve().resolved
+        saved = self.workspace.definitions.notebooks.get(self.live.path)
+        if saved is not None and _texts(saved) == _texts(resolved.notebook):
+            return self.workspace
+        return self.workspace.with_notebook(resolved)
+
     def refuse_unsaved(self) -> None:
         """Refuse work on the saved notebook while it differs from what was executed here.
 
@@ -371,3 +381,7 @@ def _fresh_line(cell: AssetCell, states: Mapping[str, AssetState]) -> str:
             f"%force {cell.name} runs it again, --fresh-for 1d does so daily"
         )
     return f"up to date, loaded; %force {cell.name} runs it again"
+
+
+def _texts(notebook: NotebookDef) -> list[tuple[str, str]]:
+    return [(cell.ref.cell_id, cell.source_hash) for cell in notebook.cells]

@@ -22,6 +22,9 @@ from nbpipe.errors import MissingValueError, UnknownNameError, UsageError
 from nbpipe.kernel.sessions import Session, session_of
 from nbpipe.kernel.tracebacks import own_errors
 
+_PARTITION_MAGICS = frozenset({"backfill", "partition", "partitions"})
+"""Known, but this version can't do them."""
+
 _ASSET_LINE_USAGE = """%asset NAME[#VERSION]
 
 Return the stored value of an asset, for example `df = %asset orders` or `old = %asset orders#3`.
@@ -51,7 +54,7 @@ class PipelineMagics(Magics):
         for name in MAGIC_COMMANDS:
             lines[name] = self._command(name)
         cells: dict[str, Callable[..., Any]] = {"asset": self.asset}
-        for name in DECLARED_LATER:
+        for name in DECLARED_LATER | _PARTITION_MAGICS:
             (cells if name in LATER_CELL_MAGICS else lines)[name] = _refusal(name)
         self.magics = {"line": lines, "cell": cells}
 
@@ -101,6 +104,8 @@ class PipelineMagics(Magics):
             if declaration.options != AssetOptions():
                 raise UsageError("%force takes names of assets only")
             session.force(declaration.names)
+            cells = f"the cell of {' '.join(declaration.names)}" if declaration.names else "each asset cell"
+            print(f"the next run of {cells} executes it")  # noqa: T201 - see `asset`
 
     @no_var_expand
     def project(self, line: str) -> None:

@@ -52,6 +52,9 @@ class Session(Protocol):
     def workspace(self) -> Workspace:
         """The project as it is saved."""
 
+    def seen(self) -> Workspace:
+        """Return the project as this kernel knows it, for magics that show it."""
+
     @property
     def cells(self) -> AssetCells:
         """Executes and loads asset cells."""

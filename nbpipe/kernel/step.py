@@ -96,6 +96,11 @@ class StepSession:
         """The project as it is saved, for magics that only show."""
         return Workspace.open(Path(self.request.root), env=self.request.env)
 
+    def seen(self) -> Workspace:
+        """Return the project as it is saved now."""
+        self.workspace.reload()
+        return self.workspace
+
     def before_cell(self, info: ExecutionInfo) -> None:
         """Load the assets that a view cell is about to read."""
         source = executed_text(info)
