@@ -16,13 +16,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import ipycytoscape
-
 from nbpipe.kernel.lineage.curves import NODE_HEIGHT, NODE_WIDTH, control_points
 from nbpipe.kernel.lineage.faces import FONT, TEXT_LEFT, face
+from nbpipe.kernel.lineage.light_import import import_ipycytoscape
 from nbpipe.kernel.lineage.style import GRAPH_CLASS, HEIGHTS, height_class
 from nbpipe.views.lineage import LineageEdge, LineageNode, LineageView
 from nbpipe.views.palette import LOOKS
+
+ipycytoscape = import_ipycytoscape()
 
 _PADDING = 20
 #: About the room that a graph has beside the details.
