@@ -35,6 +35,8 @@ class _Run(NamedTuple):
     source: str
     order: int
     """Counts all executions."""
+    saved: str | None
+    """What was saved of the cell at that time."""
 
 
 class LiveNotebook:
@@ -97,7 +99,8 @@ class LiveNotebook:
             self._runs.pop(known, None)
         if _is_nameless(known) or facts.names:
             self._supersede(facts)
-        self._runs[known] = _Run(source, self._count)
+        saved = self._saved.get(known)
+        self._runs[known] = _Run(source, self._count, None if saved is None else saved.source)
         self._stopped.pop(known, None)
         return Executed(known, self._own(known, facts.names))
 
@@ -144,12 +147,16 @@ class LiveNotebook:
         return names
 
     def unsaved(self) -> tuple[int, ...]:
-        """Return the 1-based positions of cells whose executed text differs from the saved one."""
+        """Return the 1-based positions of cells that were executed with a text that was not saved since.
+
+        A cell whose saved text changed after it ran was edited and saved: that is no unsaved edit.
+        """
+        cells = ((cell, self._runs[cell_id]) for cell_id, cell in self._saved.items() if cell_id in self._runs)
         return tuple(
             sorted(
                 cell.index + 1
-                for cell_id, cell in self._saved.items()
-                if cell_id in self._runs and _text(self._runs[cell_id].source) != _text(cell.source)
+                for cell, run in cells
+                if _text(run.source) != _text(cell.source) and run.saved == cell.source
             )
         )
 

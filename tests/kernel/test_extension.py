@@ -207,6 +207,16 @@ def test_unsaved_edits_are_named(project):
         me.session.refuse_unsaved()
 
 
+def test_what_is_saved_after_it_ran_is_no_unsaved_edit(project):
+    with person(project, ["K = 1", "%%asset a\na = K"]) as me:
+        me.run_all()
+        me.edit(1, "%%asset a\na = K + 1")
+        me.session.refuse_unsaved()
+        me.type("%%asset a\na = K + 2", "cell-1").ok()
+        with pytest.raises(RefusedError, match="cell 2 has unsaved edits: save first"):
+            me.session.refuse_unsaved()
+
+
 def test_a_new_cell_counts_before_it_is_saved_wherever_it_stands(project):
     with person(project, ["%%asset a\na = 1", "%%asset b\nb = 2"]) as me:
         me.run_all()
