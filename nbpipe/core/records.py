@@ -102,6 +102,7 @@ class Materialization(msgspec.Struct, frozen=True, kw_only=True):
     """One committed value."""
 
     id: int
+    """For its details; that of a partition's value may be below 0 and has none."""
     env: str
     asset: str
     partition: str

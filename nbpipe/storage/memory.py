@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from nbpipe import clock
 from nbpipe.core.records import Event
 from nbpipe.storage.memory_assets import MemoryAssets
 from nbpipe.storage.memory_runs import MemoryRuns
+
+if TYPE_CHECKING:
+    from nbpipe.core.ports import PartitionStore
 
 
 class InMemoryStateStore(MemoryAssets, MemoryRuns):
@@ -13,6 +19,13 @@ class InMemoryStateStore(MemoryAssets, MemoryRuns):
 
     It keeps everything as a database would give it back: what JSON can't hold is text here, too.
     """
+
+    @cached_property
+    def partitions(self) -> PartitionStore:
+        """See `StateStore`. Loaded when it is used."""
+        from nbpipe.storage.memory_partitions import MemoryPartitions
+
+        return MemoryPartitions(self)
 
     def revision(self) -> int:
         """See `StateStore`."""

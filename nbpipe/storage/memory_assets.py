@@ -10,7 +10,7 @@ import msgspec
 from nbpipe.core.records import ACTIVE_RUN, AssetState, Details, Materialization, NewMaterialization, StoredValue
 from nbpipe.errors import ConflictError, MissingValueError
 from nbpipe.storage import codec
-from nbpipe.storage.memory_base import KeptPartition, KeptValue, MemoryPart
+from nbpipe.storage.memory_base import KeptPartition, KeptValue, MemoryPart, expire_value
 
 
 class MemoryAssets(MemoryPart):
@@ -138,11 +138,16 @@ class MemoryAssets(MemoryPart):
             return
         with self._changing():
             taken = any(kept.values for kept in self._partitions.get((env, new), {}).values())
+            parts = self._partitioned.get((env, new))
+            taken = taken or (parts is not None and any(parts.values.values()))
             if taken or self._share_a_run(env, old, new):
                 raise ConflictError(
                     f"{new} has a history of its own: it can't take over another one. "
                     f"Choose a name that was never materialized"
                 )
+            self._partitioned.pop((env, new), None)
+            if (env, old) in self._partitioned:
+                self._partitioned[env, new] = self._partitioned.pop((env, old))
             moved = self._partitions.pop((env, old), {})
             self._partitions[env, new] = moved
             for value in (value for kept in moved.values() for value in kept.values):
@@ -166,7 +171,7 @@ class MemoryAssets(MemoryPart):
             for key in list(kept) if partition is None else [key for key in kept if key == partition]:
                 kept[key].clear()
                 kept[key].current = None
-                removed += [_expire(value) for value in kept[key].values if not value.record.expired]
+                removed += [expire_value(value) for value in kept[key].values if not value.record.expired]
             if kept:
                 self._note(env, "asset_wiped", at, asset=asset, partition=partition, data={"values": len(removed)})
             return tuple(removed)
@@ -183,7 +188,7 @@ class MemoryAssets(MemoryPart):
                 for value in [value for value in reversed(kept.values) if not value.record.expired][keep:]
                 if of_env == env and value.superseded is not None and value.superseded < since
             ]
-            removed = [_expire(value) for value in sorted(old, key=lambda value: value.record.id)]
+            removed = [expire_value(value) for value in sorted(old, key=lambda value: value.record.id)]
             if removed:
                 self._note(env, "values_expired", at, data={"values": len(removed)})
             return tuple(removed)
@@ -239,9 +244,3 @@ class MemoryAssets(MemoryPart):
     def _share_a_run(self, env: str, old: str, new: str) -> bool:
         runs = (run for run in self._runs.values() if run.record.env == env)
         return any({old, new} <= {place.asset for place in run.assets} for run in runs)
-
-
-def _expire(value: KeptValue) -> StoredValue:
-    value.record = msgspec.structs.replace(value.record, expired=True)
-    value.details = Details()
-    return value.record.stored

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,12 +21,16 @@ from nbpipe.core.records import (
     Run,
     RunAsset,
     Step,
+    StoredValue,
     WorkerState,
 )
 from nbpipe.errors import StateError
 from nbpipe.storage import codec
 from nbpipe.storage.outcomes import ASSET_EVENTS
 from nbpipe.storage.signals import Signal
+
+if TYPE_CHECKING:
+    from nbpipe.storage.memory_chunks import KeptPartitions
 
 ACTIVE_OUTCOMES = frozenset({"queued", "running"})
 
@@ -73,6 +78,13 @@ class KeptRun:
     assets: list[RunAsset]
 
 
+def expire_value(value: KeptValue) -> StoredValue:
+    """Note that a value is removed; return where it was."""
+    value.record = msgspec.structs.replace(value.record, expired=True)
+    value.details = Details()
+    return value.record.stored
+
+
 class MemoryPart:
     """A part of the in-memory state store."""
 
@@ -81,6 +93,7 @@ class MemoryPart:
         self._signal = Signal()
         self._closed = False
         self._partitions: dict[tuple[str, str], dict[str, KeptPartition]] = {}
+        self._partitioned: dict[tuple[str, str], KeptPartitions] = {}
         self._sources: dict[str, str] = {}
         self._events: list[Event] = []
         self._runs: dict[str, KeptRun] = {}

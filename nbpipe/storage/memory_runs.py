@@ -202,6 +202,11 @@ class MemoryRuns(MemoryPart):
                 self._note(
                     env, "asset_failed", at, asset=place.asset, partition=place.partition, run_id=run_id, data=data
                 )
+        if self._partitioned:
+            from nbpipe.storage.memory_partitions import MemoryPartitions  # loaded only where partitions are used
+
+            failed = (error or "the run failed") if status == "failure" else None
+            MemoryPartitions(self).end_marks(run_id, failed, at)
         for index, step in enumerate(run.steps):
             ending = END_OF_STEPS[status].get(step.status)
             if ending is not None:

@@ -1,8 +1,7 @@
 """The tables of the state store.
 
 Moments are microseconds since 1970 in UTC, structures are JSON text (see `codec`). Assets are referred to by
-number, so that a rename changes one row. What would grow with the number of partitions does not belong here
-as rows: partition facts are to be kept in chunks.
+number, so that a rename changes one row. The state of partitions is kept in chunks, see `partition_tables`.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ ACTIVE_RUNS = "status IN ('queued', 'starting', 'running')"
 ACTIVE_ASSETS = "outcome IN ('queued', 'running')"
 KEPT = "expired = 0"
 
-_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for exactly INTEGER
+NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for exactly INTEGER
 
 metadata = MetaData(
     naming_convention={
@@ -43,7 +42,8 @@ metadata = MetaData(
 )
 
 
-def _partial(name: str, *columns: Column[object] | str, where: str) -> Index:
+def partial_index(name: str, *columns: Column[object] | str, where: str) -> Index:
+    """Return an index of the rows that meet a condition."""
     # not by SQLAlchemy's `postgresql_where`, which imports all drivers of PostgreSQL; see `Dialect.create`
     return Index(name, *columns, info={"where": where})
 
@@ -59,7 +59,7 @@ version_table = Table(
 assets = Table(
     "assets",
     metadata,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("env", Text, nullable=False),
     Column("name", Text, nullable=False),
     UniqueConstraint("env", "name"),
@@ -82,7 +82,7 @@ sources = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("env", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -90,14 +90,14 @@ events = Table(
     Column("partition", Text),
     Column("run_id", Text),
     Column("data", Text, nullable=False),
-    _partial("ix_events_asset", "asset_id", "id", where="asset_id IS NOT NULL"),
-    _partial("ix_events_run", "run_id", "id", where="run_id IS NOT NULL"),
+    partial_index("ix_events_asset", "asset_id", "id", where="asset_id IS NOT NULL"),
+    partial_index("ix_events_run", "run_id", "id", where="run_id IS NOT NULL"),
 )
 
 materializations = Table(
     "materializations",
     metadata,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("asset_id", BigInteger, ForeignKey("assets.id"), nullable=False),
     Column("partition", Text, nullable=False),
     Column("version", Integer, nullable=False),
@@ -108,7 +108,7 @@ materializations = Table(
     Column("expired", Integer, nullable=False, server_default="0"),
     Column("facts", Text, nullable=False),
     UniqueConstraint("asset_id", "partition", "version"),
-    _partial("ix_materializations_kept", "asset_id", "partition", "version", where=KEPT),
+    partial_index("ix_materializations_kept", "asset_id", "partition", "version", where=KEPT),
 )
 
 details = Table(
@@ -153,7 +153,7 @@ runs = Table(
     Column("worker", Text),
     Column("created_event", BigInteger, ForeignKey("events.id"), nullable=False),
     Index("ix_runs_newest", "created_at", "id"),
-    _partial("ix_runs_active", "status", where=ACTIVE_RUNS),
+    partial_index("ix_runs_active", "status", where=ACTIVE_RUNS),
 )
 
 plans = Table(
@@ -191,7 +191,7 @@ run_assets = Table(
     Column("outcome", Text, nullable=False),  # `queued` and `running` only while the run is active
     Column("version", Integer),
     Column("error", Text),
-    _partial("ix_run_assets_active", "asset_id", "partition", where=ACTIVE_ASSETS),
+    partial_index("ix_run_assets_active", "asset_id", "partition", where=ACTIVE_ASSETS),
 )
 
 workers = Table(

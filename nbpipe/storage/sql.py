@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from nbpipe import clock
 from nbpipe.core.records import Event
 from nbpipe.errors import StateError
@@ -9,6 +12,9 @@ from nbpipe.storage import rows
 from nbpipe.storage import run_queries as queries
 from nbpipe.storage.sql_assets import SqlAssets
 from nbpipe.storage.sql_runs import SqlRuns
+
+if TYPE_CHECKING:
+    from nbpipe.core.ports import PartitionStore
 
 
 class SqlStateStore(SqlAssets, SqlRuns):
@@ -19,6 +25,13 @@ class SqlStateStore(SqlAssets, SqlRuns):
     """
 
     _closed = False
+
+    @cached_property
+    def partitions(self) -> PartitionStore:
+        """See `StateStore`. Loaded when it is used: most commands do without."""
+        from nbpipe.storage.sql_partitions import SqlPartitions
+
+        return SqlPartitions(self._database)
 
     def revision(self) -> int:
         """See `StateStore`."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import chain
 
 from nbpipe.core.records import AssetState, Details, Materialization, NewMaterialization, StoredValue
 from nbpipe.errors import ConflictError, MissingValueError
 from nbpipe.storage import asset_queries as queries
-from nbpipe.storage import codec, rows
+from nbpipe.storage import codec, partition_queries, registry_queries, rows
 from nbpipe.storage.database import Transaction
+from nbpipe.storage.partition_values import stored_partition
 from nbpipe.storage.sql_base import Happening, SqlPart
 
 _NEVER = 2**62
@@ -176,7 +178,9 @@ class SqlAssets(SqlPart):
         """See `AssetStore`."""
         with self._database.read() as transaction:
             found = transaction.all(queries.select_kept)
-        return [(stored.io, stored.path) for stored in (rows.stored_value(facts) for (facts,) in found)]
+            parts = transaction.all(partition_queries.select_kept)
+        values = (rows.stored_value(facts) for (facts,) in found)
+        return [(stored.io, stored.path) for stored in chain(values, map(stored_partition, parts))]
 
     def _commit(self, transaction: Transaction, value: NewMaterialization) -> Materialization:
         env, partition, run_id = value.env, value.partition, value.run_id
@@ -232,6 +236,7 @@ class SqlAssets(SqlPart):
     def _empty(transaction: Transaction, number: int, *, into: int, name: str) -> None:
         """Make a name free that was seen, but never materialized."""
         taken = transaction.number(queries.has_history, asset=number)
+        taken = taken or transaction.number(partition_queries.has_values, asset=number)
         if taken or transaction.number(queries.shared_runs, source=number, target=into):
             raise ConflictError(
                 f"{name} has a history of its own: it can't take over another one. "
@@ -240,6 +245,10 @@ class SqlAssets(SqlPart):
         transaction.run(queries.move_events, source=number, target=into)
         transaction.run(queries.move_run_assets, source=number, target=into)
         transaction.run(queries.drop_states, asset=number)
+        for drop in (partition_queries.drop_marks_of_asset, partition_queries.drop_chunks):
+            transaction.run(drop, asset=number)
+        for drop in (registry_queries.drop_keys, registry_queries.drop_registries):
+            transaction.run(drop, asset=number)
         transaction.run(queries.forget_asset, asset=number)
 
 

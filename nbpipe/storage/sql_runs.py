@@ -17,7 +17,7 @@ from nbpipe.core.records import (
     WorkerState,
 )
 from nbpipe.errors import ConflictError, UnknownNameError
-from nbpipe.storage import asset_queries, codec, rows
+from nbpipe.storage import asset_queries, codec, partition_queries, rows
 from nbpipe.storage import run_queries as queries
 from nbpipe.storage.database import Transaction
 from nbpipe.storage.outcomes import (
@@ -243,6 +243,11 @@ class SqlRuns(SqlPart):
                 )
                 happening = Happening(env, "asset_failed", number, partition, run_id, {"error": reason})
                 self._note(transaction, happening, at)
+        if transaction.one(partition_queries.select_marks_of_run, run=run_id) is not None:
+            from nbpipe.storage.sql_chunks import SqlChunks  # loaded only where partitions are used
+
+            failed = (error or "the run failed") if status == "failure" else None
+            SqlChunks(self._database).end_marks(transaction, run_id, failed, at)
         for old, new in END_OF_STEPS[status].items():
             message = left_behind(old, error)
             transaction.run(queries.end_steps, run=run_id, old=old, new=new, at=codec.stamp(at), message=message)

@@ -16,6 +16,7 @@ from nbpipe.errors import StateSchemaError
 from nbpipe.storage import schema
 from nbpipe.storage.database import Database, Transaction
 from nbpipe.storage.dialects import Dialect
+from nbpipe.storage.partition_tables import TABLES
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -41,7 +42,7 @@ def version(transaction: Transaction, database: Database) -> str | None:
         row = transaction.one(_version)
         if row is not None:
             return str(row[0])
-    ours = set(schema.metadata.tables)
+    ours = set(TABLES.tables)
     if tables & ours or (database.dialect.name == "sqlite" and tables):
         raise StateSchemaError(
             f"{database.place()} holds tables that are not a state store of nbpipe ({', '.join(sorted(tables)[:3])}, "
@@ -55,7 +56,7 @@ def create(database: Database) -> None:
     with database.write() as transaction:
         if version(transaction, database) is not None:
             return
-        for table in (schema.version_table, *schema.metadata.sorted_tables):
+        for table in (schema.version_table, *TABLES.sorted_tables):
             transaction.script(database.dialect.create(table))
         transaction.run(_stamp, version_num=schema.SCHEMA)
 

@@ -17,7 +17,7 @@ import xxhash
 from pyroaring import BitMap
 
 from nbpipe.core.partitions.sets import CHUNK, ChunkId, Outer
-from nbpipe.core.partitions.subsets import Families, compact
+from nbpipe.core.partitions.subsets import Families, compact, runs
 from nbpipe.errors import StateError
 
 WIDTH = 8
@@ -51,6 +51,20 @@ class Column(msgspec.Struct, frozen=True, array_like=True):
         data = bytearray(self.cut(low, high))
         place = (offset - low) * WIDTH
         data[place : place + WIDTH] = number.to_bytes(WIDTH, "little")
+        return Column(low, bytes(data))
+
+    def fill(self, offsets: BitMap, number: int) -> Column:
+        """Return a column with one number at many offsets."""
+        last = self.base + len(self.data) // WIDTH
+        if not number:  # nothing needs to be longer to hold no number
+            offsets = offsets & BitMap(range(self.base, last))
+        if not offsets:
+            return self
+        first, stop = offsets.min(), offsets.max() + 1
+        low, high = (min(self.base, first), max(last, stop)) if self.data else (first, stop)
+        data, one = bytearray(self.cut(low, high)), number.to_bytes(WIDTH, "little")
+        for begin, end in runs(offsets):
+            data[(begin - low) * WIDTH : (end - low) * WIDTH] = one * (end - begin)
         return Column(low, bytes(data))
 
 
@@ -120,6 +134,21 @@ class ChunkFacts(msgspec.Struct, frozen=True, kw_only=True):
             versions=self.versions.put(offset, 0),
             inputs=self.inputs.put(offset, 0),
             codes=_coded(self.codes, offset, None),
+        )
+
+    def fail_all(self, offsets: BitMap) -> ChunkFacts:
+        """Do `fail` for many partitions at once."""
+        return msgspec.structs.replace(self, failed=self.failed | offsets, running=self.running - offsets)
+
+    def wipe_all(self, offsets: BitMap) -> ChunkFacts:
+        """Do `wipe` for many partitions at once."""
+        codes = ((code, bitmap - offsets) for code, bitmap in self.codes)
+        return msgspec.structs.replace(
+            self,
+            **{name: getattr(self, name) - offsets for name in ("materialized", "failed", "skipped", "held")},
+            versions=self.versions.fill(offsets, 0),
+            inputs=self.inputs.fill(offsets, 0),
+            codes=tuple((code, bitmap) for code, bitmap in codes if bitmap),
         )
 
     def to_bytes(self) -> bytes:

@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from nbpipe.storage.schema import metadata
+from nbpipe.storage.partition_tables import TABLES
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+context.configure(connection=connection, target_metadata=TABLES, render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()

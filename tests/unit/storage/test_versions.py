@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pyroaring import BitMap
 
+from nbpipe.core.partitions.registries import KeyRegistry
+from nbpipe.core.partitions.sets import CHUNK
 from nbpipe.errors import StateSchemaError
 from nbpipe.storage import schema, versions
 from nbpipe.storage.open import open_store
@@ -103,6 +106,10 @@ def test_a_store_of_a_released_version_opens_with_all_it_holds(tmp_path, release
     assert [place.outcome for place in store.run_assets("r1")] == ["success", "failed"]
     assert len(store.steps("r1")) == 2
     assert store.plan("r1") == b"plan"
+    assert store.partitions.detail("default", "p", "3", ((), 3)).current.stored.path == "default/p/3/2.json"
+    assert store.partitions.detail("default", "p", "4", ((), 4)).error == "boom"
+    assert store.partitions.facts("default", "p").chunk(((), 1)).materialized == BitMap([5000 - CHUNK])
+    assert store.partitions.keys("default", "customers") == KeyRegistry(("x", "y"), frozenset({"x"}))
     assert len(store.events()) == store.revision() > 5
     assert store.commit([new("a")])[0].version == 3
     store.close()

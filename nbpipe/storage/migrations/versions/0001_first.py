@@ -165,3 +165,84 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_steps_run_id"),
         sa.PrimaryKeyConstraint("run_id", "position", name="pk_steps"),
     )
+    _partitions()
+
+
+def _partitions() -> None:
+    op.create_table(
+        "partition_chunks",
+        sa.Column("id", _NUMBER, nullable=False),
+        sa.Column("asset_id", sa.BigInteger(), nullable=False),
+        sa.Column("family", sa.Text(), nullable=False),
+        sa.Column("block", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("facts", sa.LargeBinary(), nullable=False),
+        sa.Column("places", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["asset_id"], ["assets.id"], name="fk_partition_chunks_asset_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_partition_chunks"),
+        sa.UniqueConstraint("asset_id", "family", "block", name="uq_partition_chunks_asset_id_family_block"),
+    )
+    op.create_index("ix_partition_chunks_changed", "partition_chunks", ["asset_id", "revision"])
+    op.create_table(
+        "partition_templates",
+        sa.Column("id", _NUMBER, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("code_version", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["code_version"], ["code_versions.code_version"], name="fk_partition_templates_code_version"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_partition_templates"),
+        sa.UniqueConstraint("digest", name="uq_partition_templates_digest"),
+    )
+    op.create_table(
+        "partition_values",
+        sa.Column("id", _NUMBER, nullable=False),
+        sa.Column("chunk_id", sa.BigInteger(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("template_id", sa.BigInteger(), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("superseded_event", sa.BigInteger(), nullable=True),
+        sa.Column("newer", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("expired", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("own", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["chunk_id"], ["partition_chunks.id"], name="fk_partition_values_chunk_id"),
+        sa.ForeignKeyConstraint(["template_id"], ["partition_templates.id"], name="fk_partition_values_template_id"),
+        sa.ForeignKeyConstraint(["event_id"], ["events.id"], name="fk_partition_values_event_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_partition_values"),
+        sa.UniqueConstraint("chunk_id", "place", "version", name="uq_partition_values_chunk_id_place_version"),
+    )
+    _partial_index("ix_partition_values_outdated", "partition_values", ["newer"], "expired = 0 AND newer > 0")
+    op.create_table(
+        "partition_marks",
+        sa.Column("chunk_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("marked", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["chunk_id"], ["partition_chunks.id"], name="fk_partition_marks_chunk_id"),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_partition_marks_run_id"),
+        sa.PrimaryKeyConstraint("chunk_id", "run_id", name="pk_partition_marks"),
+    )
+    op.create_index("ix_partition_marks_run", "partition_marks", ["run_id"])
+    op.create_table(
+        "partition_registries",
+        sa.Column("id", _NUMBER, nullable=False),
+        sa.Column("env", sa.Text(), nullable=False),
+        sa.Column("owner", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("size", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("revision", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_partition_registries"),
+        sa.UniqueConstraint("env", "owner", "name", name="uq_partition_registries_env_owner_name"),
+    )
+    op.create_table(
+        "partition_keys",
+        sa.Column("registry_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("ordinal", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("removed", sa.Integer(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["registry_id"], ["partition_registries.id"], name="fk_partition_keys_registry_id"),
+        sa.PrimaryKeyConstraint("registry_id", "ordinal", name="pk_partition_keys"),
+        sa.UniqueConstraint("registry_id", "key", name="uq_partition_keys_registry_id_key"),
+    )
+    _partial_index("ix_partition_keys_removed", "partition_keys", ["registry_id", "ordinal"], "removed = 1")

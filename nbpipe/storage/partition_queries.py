@@ -1,0 +1,337 @@
+"""SQL about partitions: their chunks, values and marks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as given
+
+from nbpipe.storage.dialects import Dialect
+from nbpipe.storage.partition_tables import (
+    OUTDATED,
+    partition_chunks,
+    partition_marks,
+    partition_templates,
+    partition_values,
+)
+from nbpipe.storage.schema import assets, code_versions, events, literal
+
+Query = Any
+
+#: Columns from which `partition_values.materialization` makes a record.
+VALUE = (
+    partition_values.c.id,
+    partition_values.c.version,
+    partition_values.c.expired,
+    partition_values.c.own,
+    events.c.at,
+    events.c.run_id,
+    partition_templates.c.code_version,
+    code_versions.c.components,
+    partition_templates.c.content,
+)
+
+
+def newest_change(_: Dialect) -> Query:
+    """The number of an asset, and the newest event that changed a chunk of it."""
+    return (
+        sa.select(assets.c.id, sa.func.max(partition_chunks.c.revision))
+        .join_from(assets, partition_chunks, partition_chunks.c.asset_id == assets.c.id)
+        .where(_named())
+        .group_by(assets.c.id)
+    )
+
+
+def select_changed(_: Dialect) -> Query:
+    """The facts of the chunks that have changed since an event."""
+    return sa.select(partition_chunks.c.family, partition_chunks.c.block, partition_chunks.c.facts).where(
+        partition_chunks.c.asset_id == given("asset"), partition_chunks.c.revision > given("after")
+    )
+
+
+def find_chunk(_: Dialect) -> Query:
+    """The number of a chunk."""
+    return sa.select(partition_chunks.c.id).where(_of_chunk())
+
+
+def add_chunk(dialect: Dialect) -> Query:
+    """A new chunk."""
+    names = ("asset_id", "family", "block", "revision", "facts", "places")
+    return (
+        dialect.insert(partition_chunks).values({name: given(name) for name in names}).returning(partition_chunks.c.id)
+    )
+
+
+def select_chunk(_: Dialect) -> Query:
+    """A chunk, of an asset given by number."""
+    return sa.select(partition_chunks.c.id, partition_chunks.c.facts, partition_chunks.c.places).where(_of_chunk())
+
+
+def select_named_chunk(_: Dialect) -> Query:
+    """The same, of an asset given by name."""
+    return (
+        sa.select(partition_chunks.c.id, partition_chunks.c.facts, partition_chunks.c.places)
+        .join_from(partition_chunks, assets, assets.c.id == partition_chunks.c.asset_id)
+        .where(_named(), partition_chunks.c.family == given("family"), partition_chunks.c.block == given("block"))
+    )
+
+
+def select_chunks(_: Dialect) -> Query:
+    """Where the chunks of an asset are."""
+    return sa.select(partition_chunks.c.family, partition_chunks.c.block).where(
+        partition_chunks.c.asset_id == given("asset")
+    )
+
+
+def select_chunk_by_number(_: Dialect) -> Query:
+    """The asset, the environment and the content of a chunk."""
+    return (
+        sa.select(
+            partition_chunks.c.asset_id,
+            assets.c.env,
+            partition_chunks.c.family,
+            partition_chunks.c.block,
+            partition_chunks.c.facts,
+            partition_chunks.c.places,
+        )
+        .join_from(partition_chunks, assets, assets.c.id == partition_chunks.c.asset_id)
+        .where(partition_chunks.c.id == given("chunk"))
+    )
+
+
+def update_chunk(_: Dialect) -> Query:
+    """Change a chunk."""
+    return (
+        sa.update(partition_chunks)
+        .where(partition_chunks.c.id == given("chunk"))
+        .values(
+            revision=given("event", type_=sa.BigInteger),
+            facts=given("content", type_=sa.LargeBinary),
+            places=given("where", type_=sa.LargeBinary),
+        )
+    )
+
+
+def add_template(dialect: Dialect) -> Query:
+    """What many values share, once."""
+    return (
+        dialect.insert(partition_templates)
+        .values(digest=given("digest"), code_version=given("code_version"), content=given("content"))
+        .on_conflict_do_nothing(index_elements=["digest"])
+    )
+
+
+def find_template(_: Dialect) -> Query:
+    """The number of a template."""
+    return sa.select(partition_templates.c.id).where(partition_templates.c.digest == given("digest"))
+
+
+def add_value(dialect: Dialect) -> Query:
+    """One committed value."""
+    names = ("chunk_id", "place", "version", "template_id", "event_id", "own")
+    return (
+        dialect.insert(partition_values).values({name: given(name) for name in names}).returning(partition_values.c.id)
+    )
+
+
+def supersede(_: Dialect) -> Query:
+    """Note since which event a value is not current."""
+    return (
+        sa.update(partition_values)
+        .where(_of_place(), partition_values.c.version == given("number"))
+        .values(superseded_event=given("event", type_=sa.BigInteger))
+    )
+
+
+def count_newer(_: Dialect) -> Query:
+    """Count one more newer version for the values that are kept: those above the newest expired one."""
+    other = partition_values.alias("other")
+    stop = (
+        sa.select(other.c.version)
+        .where(other.c.chunk_id == given("chunk"), other.c.place == given("offset"), other.c.expired == 1)
+        .order_by(other.c.version.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        sa.update(partition_values)
+        .where(
+            _of_place(),
+            partition_values.c.version > sa.func.coalesce(stop, 0),
+            partition_values.c.version < given("number"),
+        )
+        .values(newer=partition_values.c.newer + 1)
+    )
+
+
+def select_version(_: Dialect) -> Query:
+    """One version of a partition."""
+    return _values().where(_of_place(), partition_values.c.version == given("version"))
+
+
+def select_history(_: Dialect) -> Query:
+    """Versions of a partition, newest first."""
+    newest = partition_values.c.version.desc()
+    return _values().where(_of_place()).order_by(newest).limit(given("limit", type_=sa.Integer))
+
+
+def select_kept_between(_: Dialect) -> Query:
+    """Values of a range of offsets that are not expired."""
+    return (
+        _contents()
+        .where(
+            partition_values.c.chunk_id == given("chunk"),
+            partition_values.c.place >= given("low"),
+            partition_values.c.place < given("high"),
+            partition_values.c.expired == 0,
+        )
+        .order_by(partition_values.c.place, partition_values.c.version)
+    )
+
+
+def select_kept(_: Dialect) -> Query:
+    """All values that are not expired."""
+    return _contents().where(partition_values.c.expired == 0)
+
+
+def select_outdated(_: Dialect) -> Query:
+    """Values with at least `keep` newer ones that are not current and were not since an event."""
+    return (
+        _contents()
+        .join(partition_chunks, partition_chunks.c.id == partition_values.c.chunk_id)
+        .join(assets, assets.c.id == partition_chunks.c.asset_id)
+        .where(
+            literal(OUTDATED),
+            partition_values.c.newer >= given("keep"),
+            partition_values.c.superseded_event < given("since"),
+            assets.c.env == given("env"),
+        )
+        .order_by(partition_values.c.id)
+    )
+
+
+def expire(_: Dialect) -> Query:
+    """Mark a value as removed."""
+    return sa.update(partition_values).where(partition_values.c.id == given("value")).values(expired=1)
+
+
+def select_event(_: Dialect) -> Query:
+    """When, by which run, and what happened."""
+    return sa.select(events.c.at, events.c.run_id, events.c.data).where(events.c.id == given("event"))
+
+
+def select_marks(_: Dialect) -> Query:
+    """Who works on partitions of an asset."""
+    return (
+        sa.select(
+            partition_chunks.c.family, partition_chunks.c.block, partition_marks.c.run_id, partition_marks.c.marked
+        )
+        .select_from(partition_marks)
+        .join(partition_chunks, partition_chunks.c.id == partition_marks.c.chunk_id)
+        .join(assets, assets.c.id == partition_chunks.c.asset_id)
+        .where(_named())
+        .order_by(partition_marks.c.chunk_id, partition_marks.c.run_id)
+    )
+
+
+def select_marks_of_chunk(_: Dialect) -> Query:
+    """Who works on partitions of a chunk."""
+    return (
+        sa.select(partition_marks.c.run_id, partition_marks.c.marked)
+        .where(partition_marks.c.chunk_id == given("chunk"))
+        .order_by(partition_marks.c.run_id)
+    )
+
+
+def select_marks_of_run(_: Dialect) -> Query:
+    """What a run works on."""
+    return (
+        sa.select(partition_marks.c.chunk_id, partition_marks.c.marked)
+        .where(partition_marks.c.run_id == given("run"))
+        .order_by(partition_marks.c.chunk_id)
+    )
+
+
+def select_mark(_: Dialect) -> Query:
+    """What a run works on in a chunk."""
+    return sa.select(partition_marks.c.marked).where(_of_mark())
+
+
+def set_mark(dialect: Dialect) -> Query:
+    """Keep what a run works on in a chunk."""
+    insert = dialect.insert(partition_marks).values(
+        chunk_id=given("chunk"), run_id=given("run"), marked=given("marked")
+    )
+    return insert.on_conflict_do_update(index_elements=["chunk_id", "run_id"], set_={"marked": insert.excluded.marked})
+
+
+def drop_mark(_: Dialect) -> Query:
+    """Forget that a run works on a chunk."""
+    return sa.delete(partition_marks).where(_of_mark())
+
+
+def drop_marks_of_run(_: Dialect) -> Query:
+    """Forget all that a run works on."""
+    return sa.delete(partition_marks).where(partition_marks.c.run_id == given("run"))
+
+
+def drop_marks_of_asset(_: Dialect) -> Query:
+    """Forget who works on an asset."""
+    chunks = sa.select(partition_chunks.c.id).where(partition_chunks.c.asset_id == given("asset"))
+    return sa.delete(partition_marks).where(partition_marks.c.chunk_id.in_(chunks))
+
+
+def drop_chunks(_: Dialect) -> Query:
+    """Remove the chunks of an asset, which hold no values."""
+    return sa.delete(partition_chunks).where(partition_chunks.c.asset_id == given("asset"))
+
+
+def has_values(_: Dialect) -> Query:
+    """Whether a partition of an asset was ever materialized."""
+    return sa.select(sa.func.count()).select_from(
+        sa.select(partition_values.c.id)
+        .join_from(partition_values, partition_chunks, partition_chunks.c.id == partition_values.c.chunk_id)
+        .where(partition_chunks.c.asset_id == given("asset"))
+        .limit(1)
+        .subquery()
+    )
+
+
+def _named() -> Any:
+    return sa.and_(assets.c.env == given("env"), assets.c.name == given("name"))
+
+
+def _of_chunk() -> Any:
+    return sa.and_(
+        partition_chunks.c.asset_id == given("asset"),
+        partition_chunks.c.family == given("family"),
+        partition_chunks.c.block == given("block"),
+    )
+
+
+def _of_place() -> Any:
+    return sa.and_(partition_values.c.chunk_id == given("chunk"), partition_values.c.place == given("offset"))
+
+
+def _of_mark() -> Any:
+    return sa.and_(partition_marks.c.chunk_id == given("chunk"), partition_marks.c.run_id == given("run"))
+
+
+def _values() -> Any:
+    return (
+        sa.select(*VALUE)
+        .select_from(partition_values)
+        .join(events, events.c.id == partition_values.c.event_id)
+        .join(partition_templates, partition_templates.c.id == partition_values.c.template_id)
+        .join(code_versions, code_versions.c.code_version == partition_templates.c.code_version)
+    )
+
+
+def _contents() -> Any:
+    """Select what tells where values are."""
+    return (
+        sa.select(partition_values.c.id, partition_values.c.own, partition_templates.c.content)
+        .select_from(partition_values)
+        .join(partition_templates, partition_templates.c.id == partition_values.c.template_id)
+    )

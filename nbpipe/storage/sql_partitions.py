@@ -1,0 +1,278 @@
+"""What is known of partitions, in SQL: what changes it. See `nbpipe.core.ports.PartitionStore`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from pyroaring import BitMap
+
+from nbpipe.core.partitions.records import NewPartition, SkippedPartition
+from nbpipe.core.partitions.sets import Position
+from nbpipe.core.partitions.subsets import Families, runs
+from nbpipe.core.records import ACTIVE_RUN, Materialization, Outcome, StoredValue
+from nbpipe.errors import MissingValueError
+from nbpipe.storage import asset_queries, codec, run_queries
+from nbpipe.storage import partition_queries as queries
+from nbpipe.storage import partition_values as values_of
+from nbpipe.storage.database import Database, Row, Transaction
+from nbpipe.storage.partition_chunks import family_text
+from nbpipe.storage.partition_groups import address_of, by_chunk, cut, label_of, of_commit, of_skip
+from nbpipe.storage.sql_base import Happening
+from nbpipe.storage.sql_chunks import OpenChunk, SqlChunks, mark, unmark
+from nbpipe.storage.sql_partition_facts import SqlPartitionFacts
+from nbpipe.storage.sql_registries import SqlRegistries
+
+_NEVER = 2**62
+
+
+class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
+    """The part of the state store that is about partitions."""
+
+    def __init__(self, database: Database) -> None:
+        SqlPartitionFacts.__init__(self, database)
+        SqlRegistries.__init__(self, database)
+
+    def commit(self, values: Sequence[NewPartition]) -> tuple[Materialization, ...]:
+        """See `PartitionStore`."""
+        if not values:
+            return ()
+        made: dict[int, Materialization] = {}
+        indexed = sorted(enumerate(values), key=lambda item: of_commit(item[1]))
+        with self._database.write() as transaction:
+            for (env, asset, run_id), group in groupby(indexed, key=lambda item: of_commit(item[1])):
+                self._commit(transaction, env, asset, run_id or None, dict(group), made)
+        return tuple(made[index] for index in range(len(values)))
+
+    def skip(self, values: Sequence[SkippedPartition]) -> None:
+        """See `PartitionStore`."""
+        if not values:
+            return
+        with self._database.write() as transaction:
+            for (env, asset, run, reason), found in groupby(sorted(values, key=of_skip), key=of_skip):
+                group, run_id = list(found), run or None
+                number = self._asset(transaction, env, asset)
+                label = label_of([each.partition for each in group])
+                data = {"reason": codec.clean(reason), "partitions": len(group)}
+                happening = Happening(env, "partitions_skipped", number, label, run_id, data)
+                event = self._note(transaction, happening, max(each.at for each in group))
+                for place, each in by_chunk((each.position, each) for each in group):
+                    with self._chunk(transaction, number, place, event) as chunk:
+                        for offset, one in each:
+                            chunk.kept = chunk.kept.skip(
+                                offset, event, inputs=one.inputs, code_version=one.code_version
+                            )
+                        unmark(transaction, run_id, chunk.number, BitMap(offset for offset, _ in each))
+                keys = ((each.partition, None) for each in group)
+                self._end(transaction, run_id, number, keys, "skipped", codec.clean(reason))
+
+    def fail(
+        self,
+        env: str,
+        asset: str,
+        which: Families,
+        error: str,
+        *,
+        at: datetime,
+        label: str = "",
+        run_id: str | None = None,
+    ) -> None:
+        """See `PartitionStore`."""
+        error = codec.clean(error)
+        with self._database.write() as transaction:
+            number = self._asset(transaction, env, asset)
+            data = {"error": error, "partitions": sum(map(len, which.values()))}
+            event = self._note(transaction, Happening(env, "partitions_failed", number, label, run_id, data), at)
+            for place, offsets in cut(which):
+                with self._chunk(transaction, number, place, event) as chunk:
+                    chunk.kept = chunk.kept.fail(offsets, event)
+                    unmark(transaction, run_id, chunk.number, offsets)
+            self._end(transaction, run_id, number, [(label, None)], "failed", error)
+
+    def start(self, env: str, asset: str, which: Families, *, run_id: str, at: datetime, label: str = "") -> None:
+        """See `PartitionStore`."""
+        with self._database.write() as transaction:
+            status = self._status(transaction, run_id)
+            if status is None or status[0] not in ACTIVE_RUN:
+                return
+            number = self._asset(transaction, env, asset)
+            event = self._note(transaction, Happening(env, "partitions_started", number, label, run_id), at)
+            for place, offsets in cut(which):
+                with self._chunk(transaction, number, place, event) as chunk:
+                    mark(transaction, run_id, chunk.number, offsets)
+
+    def stop(self, env: str, asset: str, which: Families, *, run_id: str, at: datetime, label: str = "") -> None:
+        """See `PartitionStore`."""
+        with self._database.write() as transaction:
+            number = self._asset(transaction, env, asset)
+            event = self._note(transaction, Happening(env, "partitions_stopped", number, label, run_id), at)
+            for place, offsets in cut(which):
+                with self._chunk(transaction, number, place, event) as chunk:
+                    unmark(transaction, run_id, chunk.number, offsets)
+
+    def rollback(
+        self, env: str, asset: str, key: str, position: Position, *, version: int, at: datetime
+    ) -> Materialization:
+        """See `PartitionStore`."""
+        place, offset = address_of(position)
+        with self._database.write() as transaction:
+            number = self._asset(transaction, env, asset)
+            row = transaction.one(queries.find_chunk, asset=number, family=family_text(place[0]), block=place[1])
+            at_place = {"chunk": row[0] if row else 0, "offset": offset}
+            found = transaction.one(queries.select_version, **at_place, version=version)
+            if found is None:
+                raise MissingValueError(f"{asset}@{key} has no version {version}")
+            made = values_of.materialization(env, asset, key, found)
+            if made.expired:
+                raise MissingValueError(f"the value of {asset}@{key} version {version} was removed; choose a newer one")
+            data = {"version": version}
+            event = self._note(transaction, Happening(env, "partitions_rolled_back", number, key, None, data), at)
+            with self._chunk(transaction, number, place, event) as chunk:
+                old = chunk.kept.current.get(offset)
+                transaction.run(queries.supersede, **at_place, number=old, event=event)
+                transaction.run(queries.supersede, **at_place, number=version, event=None)
+                chunk.kept = chunk.kept.hold(offset, version, data_version=made.stored.data_version)
+        return made
+
+    def wipe(
+        self, env: str, asset: str, which: Families | None = None, *, at: datetime, label: str = ""
+    ) -> tuple[StoredValue, ...]:
+        """See `PartitionStore`."""
+        removed: list[StoredValue] = []
+        with self._database.write() as transaction:
+            row = transaction.one(asset_queries.find_asset, env=env, name=asset)
+            if row is None:
+                return ()
+            number = int(row[0])
+            wanted = None if which is None else dict(cut(which))
+            known = sorted(p for p in self._places(transaction, number) if wanted is None or p in wanted)
+            event = self._note(transaction, Happening(env, "partitions_wiped", number, label), at)
+            for place in known:
+                with self._chunk(transaction, number, place, event) as chunk:
+                    wiped = chunk.kept.touched() if wanted is None else wanted[place]
+                    chunk.kept = chunk.kept.wipe(wiped)
+                    for low, high in runs(wiped):
+                        kept = transaction.all(queries.select_kept_between, chunk=chunk.number, low=low, high=high)
+                        removed += self._expire(transaction, kept)
+        return tuple(removed)
+
+    def expire(self, env: str, keep: int, *, at: datetime) -> tuple[StoredValue, ...]:
+        """See `PartitionStore`."""
+        with self._database.write() as transaction:
+            oldest = transaction.one(asset_queries.oldest_active_run)
+            since = _NEVER if oldest is None or oldest[0] is None else oldest[0]
+            removed = self._expire(
+                transaction, transaction.all(queries.select_outdated, env=env, keep=keep, since=since)
+            )
+            if removed:
+                self._note(transaction, Happening(env, "values_expired", data={"values": len(removed)}), at)
+        return tuple(removed)
+
+    def _commit(
+        self,
+        transaction: Transaction,
+        env: str,
+        asset: str,
+        run_id: str | None,
+        group: Mapping[int, NewPartition],
+        made: dict[int, Materialization],
+    ) -> None:
+        """Commit values of one asset that one run has made; add the records to `made`."""
+        number = self._asset(transaction, env, asset)
+        label = label_of([each.value.partition for each in group.values()])
+        at = max(each.value.created_at for each in group.values())
+        data = {} if len(group) == 1 else {"partitions": len(group)}
+        event = self._note(transaction, Happening(env, "partitions_materialized", number, label, run_id, data), at)
+        templates = _Templates(transaction)
+        for place, found in by_chunk((each.position, (index, each)) for index, each in group.items()):
+            with self._chunk(transaction, number, place, event) as chunk:
+                for offset, (index, new) in found:
+                    made[index] = _add(transaction, chunk, offset, new, templates, (event, at, run_id))
+                unmark(transaction, run_id, chunk.number, BitMap(offset for offset, _ in found))
+        keys = ((each.value.partition, made[index].version) for index, each in group.items())
+        self._end(transaction, run_id, number, keys, "success", None)
+
+    def _end(
+        self,
+        transaction: Transaction,
+        run_id: str | None,
+        number: int,
+        keys: Iterable[tuple[str, int | None]],
+        outcome: Outcome,
+        error: str | None,
+    ) -> None:
+        """Set outcomes of partitions that have a place of their own in an active run."""
+        status = None if run_id is None else self._status(transaction, run_id)
+        if status is None or status[0] not in ACTIVE_RUN:
+            return
+        common = {"run": run_id, "asset": number, "new": outcome, "message": error}
+        transaction.many(run_queries.set_outcome, ({**common, "part": key, "number": made} for key, made in keys))
+
+    @staticmethod
+    def _expire(transaction: Transaction, found: list[Row]) -> list[StoredValue]:
+        transaction.many(queries.expire, ({"value": number} for number, _, _ in found))
+        return list(map(values_of.stored_partition, found))
+
+
+class _Templates:
+    """Finds or adds what values share, each once in a transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._numbers: dict[str, int] = {}
+
+    def number(self, code: tuple[tuple[str, str], ...], code_version: str, content: str) -> int:
+        """Return the number of a template."""
+        digest = values_of.digest(code_version, content)
+        if digest not in self._numbers:
+            found = self._transaction.one(queries.find_template, digest=digest)
+            if found is None:
+                components = codec.encode_text(code)
+                self._transaction.run(asset_queries.add_code, code_version=code_version, components=components)
+                row = {"digest": digest, "code_version": code_version, "content": content}
+                self._transaction.run(queries.add_template, **row)
+                found = self._transaction.one(queries.find_template, digest=digest)
+            assert found is not None  # noqa: S101 - it was inserted within this transaction
+            self._numbers[digest] = int(found[0])
+        return self._numbers[digest]
+
+
+def _add(
+    transaction: Transaction,
+    chunk: OpenChunk,
+    offset: int,
+    new: NewPartition,
+    templates: _Templates,
+    event: tuple[int, datetime, str | None],
+) -> Materialization:
+    """Add one value to a chunk."""
+    number, at, run_id = event
+    value, old = new.value, chunk.kept.current.get(offset)
+    if value.sources:
+        texts = ({"hash": key, "text": codec.clean(text)} for key, text in value.sources.items())
+        transaction.many(asset_queries.add_source, texts)
+    template, own = values_of.divided(value, value.created_at - at)
+    content = codec.encode_text(template)
+    chunk.kept = chunk.kept.materialize(
+        offset, data_version=value.stored.data_version, inputs=new.inputs, code_version=value.code_version
+    )
+    version = chunk.kept.last.get(offset)
+    place = {"chunk": chunk.number, "offset": offset}
+    encoded = values_of.encode_own(own)
+    row = transaction.number(
+        queries.add_value,
+        chunk_id=chunk.number,
+        place=offset,
+        version=version,
+        template_id=templates.number(value.code, value.code_version, content),
+        event_id=number,
+        own=encoded,
+    )
+    if version > 1:
+        transaction.run(queries.count_newer, **place, number=version)
+    if old:
+        transaction.run(queries.supersede, **place, number=old, event=number)
+    components, stamp = codec.encode_text(value.code), codec.stamp(at)
+    columns = (row, version, 0, encoded, stamp, run_id, value.code_version, components, content)
+    return values_of.materialization(value.env, value.asset, value.partition, columns)

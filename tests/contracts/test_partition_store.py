@@ -1,0 +1,479 @@
+"""What every state store promises about partitions."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pyroaring import BitMap
+
+from nbpipe.core.partitions.chunks import PartitionFacts, number_of
+from nbpipe.core.partitions.registries import KeyRegistry
+from nbpipe.core.partitions.sets import CHUNK
+from nbpipe.core.records import Details, Preview, RunAsset
+from nbpipe.errors import ConflictError, DeclarationError, MissingValueError
+from tests.partitions import at, chunk, skipped, some, value_of
+from tests.stores import NOON, WORKER, later, new, run, steps, stored
+
+ENV = "default"
+
+
+@pytest.fixture
+def partitions(store):
+    return store.partitions
+
+
+def start(store, run_id="r1", *keys):
+    places = [RunAsset(run_id=run_id, asset="a", partition=key) for key in keys]
+    store.create_run(run(run_id, assets=("a",)), steps(run_id), places, b"plan")
+    assert store.claim_run(run_id, WORKER, at=NOON)
+    assert store.advance_run(run_id, "running", at=NOON)
+
+
+def paths(values):
+    return [value.path for value in values]
+
+
+# --- commits ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "default/a/2024-01-01/0123.parquet",
+        "default/a/2024-01-01%7Ceu/0123.tar.gz",
+        "no-folder",
+        "a/b",
+        "a//b/",
+        "s3/x/y/z/w.with many dots.longextension1234",
+        "/lead/ing/slash.json",
+        "",
+    ],
+)
+def test_a_commit_returns_and_keeps_everything_but_the_bulk(store, partitions, path):
+    metadata = {"rows": 3, "share": 0.5, "columns": ["x"], "sorted": True, "big": 2**80, "none": None}
+    value = value_of(
+        at(7),
+        partition="2024-01-01",
+        stored=stored(
+            path, data_version="0af1", metadata=metadata, opaque=True, type="t", preview=Preview(kind="text", text="x")
+        ),
+        code=(("body", "h1"), ("helper:clean", "h2")),
+        sources={"h1": "x = 1"},
+        input_versions={"up": 4, "down": 2**40},
+        files={"data/x.csv": "f1", "gone.csv": ""},
+        parameters={"n": "20"},
+        parameter_defaults={"n": "10"},
+        notebook="nb.ipynb",
+        cell_id="c",
+        duration=1.5,
+        peak_memory=2**40,
+        metadata={"note": "ok", "nested": {"a": [1, None]}},
+        displays=({"text/plain": "hi"},),
+    )
+    (made,) = partitions.commit([value])
+    assert (made.version, made.asset, made.env, made.partition, made.created_at) == (1, "a", ENV, "2024-01-01", NOON)
+    assert made.stored == stored(path, data_version="0af1", metadata=metadata, opaque=True, type="t")
+    for name in (
+        *("code", "code_version", "inputs", "input_versions", "files", "parameters", "parameter_defaults"),
+        *("notebook", "cell_id", "duration", "peak_memory", "metadata"),
+    ):
+        assert getattr(made, name) == getattr(value.value, name)
+    assert partitions.materialization(ENV, "a", "2024-01-01", at(7)) == made
+    assert store.details(made.id) == Details()
+    assert store.sources(["h1"]) == {"h1": "x = 1"}
+
+
+def test_facts_say_what_was_committed(partitions):
+    partitions.commit([value_of(at(3), inputs=2**64 - 1), value_of(at(CHUNK + 1, 5), inputs=9, code_version="c2")])
+    facts = partitions.facts(ENV, "a")
+    assert set(facts.chunks) == {((), 0), ((5,), 1)}
+    one, other = chunk(facts), chunk(facts, 1, 5)
+    assert (one.materialized, other.materialized) == (BitMap([3]), BitMap([1]))
+    assert one.versions.get(3) == number_of("d:default/a/3/x.json")
+    assert (one.inputs.get(3), other.inputs.get(1)) == (2**64 - 1, 9)
+    assert (one.codes, other.codes) == (((number_of("c1"), BitMap([3])),), ((number_of("c2"), BitMap([1])),))
+
+
+def test_versions_count_from_one_per_partition_asset_and_environment(partitions):
+    values = [value_of(at(1)), value_of(at(2)), value_of(at(1), asset="b"), value_of(at(1), env="prod")]
+    assert [made.version for made in partitions.commit(values)] == [1, 1, 1, 1]
+    assert [made.version for made in partitions.commit([values[3], values[0]])] == [2, 2]
+    assert partitions.commit([values[0]])[0].version == 3
+    assert [made.version for made in partitions.history(ENV, "a", "1", at(1))] == [3, 2, 1]
+    assert [made.version for made in partitions.history(ENV, "a", "1", at(1), limit=1)] == [3]
+    assert partitions.materialization(ENV, "a", "1", at(1), version=2).version == 2
+    assert partitions.materialization(ENV, "a", "1", at(1), version=9) is None
+    assert partitions.materialization(ENV, "a", "9", at(9)) is None
+    assert partitions.materialization(ENV, "nobody", "1", at(1)) is None
+    assert partitions.history(ENV, "nobody", "1", at(1)) == []
+    assert partitions.facts(ENV, "nobody") == PartitionFacts({})
+
+
+def test_a_value_is_that_of_its_own_commit_whatever_else_the_batch_holds(partitions):
+    values = [
+        value_of(at(n), created_at=later(n), duration=n / 2, code_version=f"c{n % 2}", inputs=n) for n in range(5)
+    ]
+    made = partitions.commit(values)
+    for n, one in enumerate(made):
+        assert one == partitions.materialization(ENV, "a", str(n), at(n))
+        assert (one.created_at, one.duration, one.code_version) == (later(n), n / 2, f"c{n % 2}")
+
+
+def test_many_partitions_are_one_event(store, partitions):
+    partitions.commit([value_of(at(n), run_id="r0") for n in range(10)])
+    partitions.commit([value_of(at(3))])
+    partitions.fail(ENV, "a", some(1, CHUNK + 1), "boom", at=NOON, label="1..4097")
+    told = [(event.kind, event.partition, event.data.get("partitions")) for event in store.events(asset="a")]
+    assert told == [
+        ("partitions_materialized", "0..9", 10),
+        ("partitions_materialized", "3", None),
+        ("partitions_failed", "1..4097", 2),
+    ]
+    assert store.events(run_id="r0")[0].partition == "0..9"
+
+
+def test_a_commit_that_can_not_be_written_changes_nothing(store, partitions):
+    partitions.commit([value_of(at(1))])
+    revision, facts = store.revision(), partitions.facts(ENV, "a")
+    with pytest.raises((TypeError, AttributeError)):
+        partitions.commit([value_of(at(2)), value_of(at(3), created_at=None)])
+    assert store.revision() == revision
+    assert partitions.facts(ENV, "a") is facts
+    assert partitions.commit([]) == ()
+    assert store.revision() == revision
+
+
+def test_partitions_leave_unpartitioned_assets_alone(store, partitions):
+    partitions.commit([value_of(at(1))])
+    assert store.states(ENV) == {}
+    store.commit([new("b")])
+    assert partitions.facts(ENV, "b") == PartitionFacts({})
+
+
+def test_an_outcome_of_one_partition_is_noted_in_its_run(store, partitions):
+    start(store, "r1", "1", "2", "3", "4")
+    partitions.commit([value_of(at(1), run_id="r1")])
+    partitions.fail(ENV, "a", some(2), "boom", at=NOON, label="2", run_id="r1")
+    partitions.skip([skipped(at(3), run_id="r1", reason="empty")])
+    found = {p.partition: (p.outcome, p.version, p.error) for p in store.run_assets("r1")}
+    assert found == {
+        "1": ("success", 1, None),
+        "2": ("failed", None, "boom"),
+        "3": ("skipped", None, "empty"),
+        "4": ("queued", None, None),
+    }
+    store.advance_run("r1", "success", at=NOON)
+    partitions.fail(ENV, "a", some(1), "boom", at=NOON, label="1", run_id="r1")
+    assert store.run_assets("r1")[0].outcome == "success"
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def test_unchanged_facts_are_the_same_object_and_others_chunks_are_kept(store, partitions):
+    partitions.commit([value_of(at(1)), value_of(at(CHUNK)), value_of(at(1), asset="b")])
+    facts = partitions.facts(ENV, "a")
+    partitions.commit([value_of(at(1), asset="b")])
+    store.commit([new("c")])
+    assert partitions.facts(ENV, "a") is facts
+    partitions.commit([value_of(at(2))])
+    assert chunk(partitions.facts(ENV, "a")).materialized == BitMap([1, 2])
+    assert chunk(partitions.facts(ENV, "a"), 1).materialized == BitMap([0])
+    assert chunk(facts).materialized == BitMap([1])
+
+
+# --- failures and skips -------------------------------------------------------------------------
+
+
+def test_a_failure_leaves_the_value_and_is_cleared_by_a_commit(partitions):
+    (made,) = partitions.commit([value_of(at(1))])
+    partitions.fail(ENV, "a", some(1, 2), "boom\x00", at=later(1), label="1..2", run_id="r0")
+    one, two = partitions.detail(ENV, "a", "1", at(1)), partitions.detail(ENV, "a", "2", at(2))
+    assert (one.current, one.failed_at, one.error, one.failed_run) == (made, later(1), "boom\ufffd", "r0")
+    assert (two.current, two.error) == (None, "boom\ufffd")
+    assert chunk(partitions.facts(ENV, "a")).failed == BitMap([1, 2])
+    partitions.commit([value_of(at(1))])
+    assert partitions.detail(ENV, "a", "1", at(1)).failed_at is None
+    assert chunk(partitions.facts(ENV, "a")).failed == BitMap([2])
+
+
+def test_a_skip_keeps_its_reason_and_the_value(partitions):
+    partitions.commit([value_of(at(1))])
+    partitions.skip([skipped(at(1), reason="no data", inputs=5, at=later(1)), skipped(at(2), reason="a holiday")])
+    one, two = partitions.detail(ENV, "a", "1", at(1)), partitions.detail(ENV, "a", "2", at(2))
+    assert (one.current.version, one.skipped_at, one.reason) == (1, later(1), "no data")
+    assert (two.current, two.reason, two.failed_at) == (None, "a holiday", None)
+    facts = chunk(partitions.facts(ENV, "a"))
+    assert (facts.skipped, facts.inputs.get(1)) == (BitMap([1, 2]), 5)
+    partitions.fail(ENV, "a", some(2), "boom", at=later(2))
+    assert partitions.detail(ENV, "a", "2", at(2)).error == "boom"
+
+
+def test_nothing_is_known_of_a_partition_that_was_never_touched(partitions):
+    partitions.commit([value_of(at(1))])
+    for key, position in (("2", at(2)), ("9", at(9 * CHUNK)), ("x", at(1, 1))):
+        detail = partitions.detail(ENV, "a", key, position)
+        assert (detail.partition, detail.current, detail.failed_at, detail.skipped_at) == (key, None, None, None)
+        assert (detail.held, detail.running) == (False, ())
+
+
+# --- running ------------------------------------------------------------------------------------
+
+
+def test_marks_of_a_run_end_with_the_outcome_of_the_partition(store, partitions):
+    start(store)
+    partitions.start(ENV, "a", some(1, 2, 3, 4, CHUNK), run_id="r1", at=NOON, label="1..")
+    partitions.commit([value_of(at(1), run_id="r1")])
+    partitions.fail(ENV, "a", some(2), "boom", at=NOON, run_id="r1")
+    partitions.skip([skipped(at(3), run_id="r1")])
+    partitions.stop(ENV, "a", some(4), run_id="r1", at=NOON)
+    facts = partitions.facts(ENV, "a")
+    assert (chunk(facts).running, chunk(facts, 1).running) == (BitMap(), BitMap([0]))
+    assert partitions.detail(ENV, "a", "x", at(CHUNK)).running == ("r1",)
+    assert partitions.facts(ENV, "a") is facts
+
+
+@pytest.mark.parametrize(("status", "failed"), [("success", []), ("canceled", []), ("failure", [2])])
+def test_no_mark_outlives_its_run(store, partitions, status, failed):
+    start(store)
+    partitions.start(ENV, "a", some(1, 2), run_id="r1", at=NOON)
+    partitions.commit([value_of(at(1), run_id="r1")])
+    store.advance_run("r1", status, at=later(1), error="the kernel died")
+    facts = chunk(partitions.facts(ENV, "a"))
+    assert (facts.running, facts.failed, facts.materialized) == (BitMap(), BitMap(failed), BitMap([1]))
+    detail = partitions.detail(ENV, "a", "2", at(2))
+    assert detail.running == ()
+    assert (detail.error, detail.failed_run) == (("the kernel died", "r1") if failed else (None, None))
+
+
+def test_marks_of_other_runs_stay(store, partitions):
+    for run_id in ("r1", "r2"):
+        start(store, run_id)
+        partitions.start(ENV, "a", some(1), run_id=run_id, at=NOON)
+    partitions.commit([value_of(at(1), run_id="r1")])
+    store.advance_run("r1", "success", at=NOON)
+    assert partitions.detail(ENV, "a", "1", at(1)).running == ("r2",)
+    assert chunk(partitions.facts(ENV, "a")).running == BitMap([1])
+
+
+def test_a_run_that_has_ended_marks_nothing(store, partitions):
+    start(store)
+    store.advance_run("r1", "success", at=NOON)
+    for run_id in ("r1", "nobody"):
+        partitions.start(ENV, "a", some(1), run_id=run_id, at=NOON)
+    assert chunk(partitions.facts(ENV, "a")).running == BitMap()
+
+
+# --- rollback, wipe, expiry, rename -------------------------------------------------------------
+
+
+def test_a_rolled_back_partition_is_held_until_the_next_commit(partitions):
+    (first,) = partitions.commit([value_of(at(1), "a/1"), value_of(at(2))])[:1]
+    partitions.commit([value_of(at(1), "a/2")])
+    partitions.fail(ENV, "a", some(1), "boom", at=NOON)
+    assert partitions.rollback(ENV, "a", "1", at(1), version=1, at=NOON) == first
+    detail, facts = partitions.detail(ENV, "a", "1", at(1)), chunk(partitions.facts(ENV, "a"))
+    assert (detail.current, detail.held, detail.failed_at) == (first, True, None)
+    assert (facts.held, facts.failed, facts.versions.get(1)) == (BitMap([1]), BitMap(), number_of("d:a/1"))
+    assert partitions.commit([value_of(at(1), "a/3")])[0].version == 3
+    assert not partitions.detail(ENV, "a", "1", at(1)).held
+
+
+@pytest.mark.parametrize(("asset", "version"), [("a", 3), ("a", 1), ("a", 0), ("nobody", 1)])
+def test_rollback_to_what_is_not_there_is_refused(store, partitions, asset, version):
+    partitions.commit([value_of(at(1), "a/1")])
+    partitions.commit([value_of(at(1), "a/2")])
+    assert paths(partitions.expire(ENV, 1, at=NOON)) == ["a/1"]
+    with pytest.raises(MissingValueError):
+        partitions.rollback(ENV, asset, "1", at(1), version=version, at=NOON)
+    assert partitions.materialization(ENV, "a", "1", at(1)).version == 2
+
+
+def test_wiping_forgets_some_values_and_versions_go_on_counting(store, partitions):
+    partitions.commit([value_of(at(n), f"a/{n}") for n in (1, 2, 3, CHUNK)])
+    partitions.commit([value_of(at(2), "a/2b")])
+    partitions.fail(ENV, "a", some(4), "boom", at=NOON)
+    start(store)
+    partitions.start(ENV, "a", some(3), run_id="r1", at=NOON)
+    wiped = partitions.wipe(ENV, "a", some(2, 4, CHUNK, 9 * CHUNK), at=NOON, label="2..")
+    assert paths(wiped) == ["a/2", "a/2b", f"a/{CHUNK}"]
+    facts = partitions.facts(ENV, "a")
+    assert (chunk(facts).materialized, chunk(facts, 1).materialized) == (BitMap([1, 3]), BitMap())
+    assert (chunk(facts).failed, chunk(facts).running) == (BitMap(), BitMap([3]))
+    assert (chunk(facts).versions.get(2), [len(bitmap) for _, bitmap in chunk(facts).codes]) == (0, [2])
+    assert partitions.materialization(ENV, "a", "2", at(2)) is None
+    assert [made.expired for made in partitions.history(ENV, "a", "2", at(2))] == [True, True]
+    assert partitions.commit([value_of(at(2))])[0].version == 3
+    assert set(paths(partitions.wipe(ENV, "a", at=NOON))) == {"a/1", "a/3", "default/a/2/x.json"}
+    assert partitions.facts(ENV, "a").materialized == {}
+    assert partitions.wipe(ENV, "a", at=NOON) == partitions.wipe(ENV, "nobody", at=NOON) == ()
+
+
+def test_expiry_keeps_the_newest_values_and_the_current_one_of_each_partition(store, partitions):
+    for version in range(1, 6):
+        partitions.commit([value_of(at(1), f"a/1/{version}")])
+    partitions.commit([value_of(at(2), "a/2/1")])
+    partitions.commit([value_of(at(1), "prod/1", env="prod")])
+    partitions.rollback(ENV, "a", "1", at(1), version=2, at=NOON)
+    assert paths(partitions.expire(ENV, 2, at=NOON)) == ["a/1/1", "a/1/3"]
+    assert partitions.expire(ENV, 2, at=NOON) == ()
+    partitions.commit([value_of(at(1), "a/1/6")])
+    assert paths(partitions.expire(ENV, 2, at=NOON)) == ["a/1/2", "a/1/4"]
+    assert {path for _, path in store.kept_paths()} == {"a/1/5", "a/1/6", "a/2/1", "prod/1"}
+
+
+def test_expiry_spares_what_was_current_since_the_oldest_active_run_was_created(store, partitions):
+    partitions.commit([value_of(at(1), "a/1")])
+    partitions.commit([value_of(at(1), "a/2")])
+    start(store)
+    partitions.commit([value_of(at(1), "a/3")])
+    partitions.commit([value_of(at(1), "a/4")])
+    assert paths(partitions.expire(ENV, 1, at=NOON)) == ["a/1"]
+    store.advance_run("r1", "success", at=NOON)
+    assert paths(partitions.expire(ENV, 1, at=NOON)) == ["a/2", "a/3"]
+
+
+def test_partitions_and_keys_move_with_a_rename(store, partitions):
+    partitions.commit([value_of(at(1), "a/1")])
+    partitions.add_keys(ENV, "region", ["eu"], at=NOON, asset="a")
+    partitions.fail(ENV, "b", some(1), "boom", at=NOON)
+    partitions.add_keys(ENV, "region", ["us"], at=NOON, asset="b")
+    assert partitions.facts(ENV, "b").chunks
+    store.rename(ENV, "a", "b", at=NOON)
+    assert partitions.facts(ENV, "a") == PartitionFacts({})
+    assert chunk(partitions.facts(ENV, "b")).materialized == BitMap([1])
+    assert chunk(partitions.facts(ENV, "b")).failed == BitMap()
+    assert partitions.materialization(ENV, "b", "1", at(1)).asset == "b"
+    assert partitions.keys(ENV, "region", asset="b").keys == ("eu",)
+    partitions.commit([value_of(at(1), asset="c")])
+    with pytest.raises(ConflictError):
+        store.rename(ENV, "b", "c", at=NOON)
+
+
+# --- keys ---------------------------------------------------------------------------------------
+
+
+def test_keys_are_appended_and_keep_their_ordinals(partitions):
+    odd = ["a/b", "x|y", "with space", "größe", "'quoted'"]
+    assert partitions.keys(ENV, "customers") == KeyRegistry()
+    assert partitions.add_keys(ENV, "customers", ["b", "a", "b"], at=NOON) == ("b", "a")
+    assert partitions.add_keys(ENV, "customers", ["a", *odd], at=NOON) == tuple(odd)
+    assert partitions.keys(ENV, "customers") == KeyRegistry(("b", "a", *odd))
+    assert partitions.remove_keys(ENV, "customers", ["b", "nobody", "b"], at=NOON) == ("b",)
+    assert partitions.remove_keys(ENV, "customers", ["b"], at=NOON) == ()
+    assert partitions.keys(ENV, "customers") == KeyRegistry(("b", "a", *odd), frozenset({"b"}))
+    assert partitions.add_keys(ENV, "customers", ["new", "b"], at=NOON) == ("new", "b")
+    found = partitions.keys(ENV, "customers")
+    assert found == KeyRegistry(("b", "a", *odd, "new"))
+    assert partitions.keys(ENV, "customers") is found
+
+
+def test_registries_are_apart_by_environment_name_and_asset(partitions):
+    partitions.add_keys(ENV, "region", ["shared"], at=NOON)
+    partitions.add_keys(ENV, "region", ["of-a"], at=NOON, asset="a")
+    partitions.add_keys("prod", "region", ["of-prod"], at=NOON)
+    partitions.add_keys(ENV, "other", ["of-other"], at=NOON)
+    assert partitions.keys(ENV, "region").keys == ("shared",)
+    assert partitions.keys(ENV, "region", asset="a").keys == ("of-a",)
+    assert partitions.keys(ENV, "region", asset="b").keys == ()
+    assert partitions.keys("prod", "region").keys == ("of-prod",)
+
+
+@pytest.mark.parametrize("key", ["", " x", "x ", "a\nb", "\x00", "\ud800"])
+def test_a_key_that_nobody_could_read_is_refused_and_none_is_added(store, partitions, key):
+    with pytest.raises(DeclarationError):
+        partitions.add_keys(ENV, "customers", ["fine", key], at=NOON)
+    assert partitions.keys(ENV, "customers") == KeyRegistry()
+    assert store.revision() == 0
+
+
+# --- all together -------------------------------------------------------------------------------
+
+
+class Model:
+    """Does the same to a store and to dictionaries that know of each partition one by one."""
+
+    def __init__(self, partitions):
+        self.partitions = partitions
+        self.versions, self.current, self.marks, self.inputs, self.code = {}, {}, {}, {}, {}
+        self.held = set()
+
+    def commit(self, chosen, number):
+        values = []
+        for place in chosen:
+            version = self.current[place] = self.versions[place] = self.versions.get(place, 0) + 1
+            self.inputs[place], self.code[place] = number, f"c{number % 2}"
+            values.append(value_of(at(place), f"{place}/{version}", inputs=number, code_version=f"c{number % 2}"))
+            self.marks.pop(place, None)
+            self.held.discard(place)
+        self.partitions.commit(values)
+
+    def fail(self, chosen, number):
+        self.partitions.fail(ENV, "a", some(*chosen), f"boom {number}", at=NOON)
+        for place in chosen:
+            self.marks[place] = self.marks.get(place, set()) | {"failed"}
+
+    def skip(self, chosen, number):
+        self.partitions.skip([skipped(at(place), inputs=number, code_version="z") for place in chosen])
+        for place in chosen:
+            self.marks[place], self.inputs[place], self.code[place] = {"skipped"}, number, "z"
+            self.held.discard(place)
+
+    def wipe(self, chosen, number):
+        self.partitions.wipe(ENV, "a", some(*chosen), at=NOON, label=str(number))
+        for place in chosen:
+            for known in (self.current, self.marks, self.inputs, self.code):
+                known.pop(place, None)
+            self.held.discard(place)
+
+    def rollback(self, chosen, number):
+        for place in chosen[:1]:
+            made = self.partitions.history(ENV, "a", "", at(place), limit=number)
+            for oldest in [each.version for each in made if not each.expired][-1:]:
+                self.partitions.rollback(ENV, "a", "", at(place), version=oldest, at=NOON)
+                self.current[place] = oldest
+                self.marks.pop(place, None)
+                self.held.add(place)
+
+    def facts(self, place):
+        version = self.current.get(place)
+        return (
+            version,
+            number_of(f"d:{place}/{version}") if version else 0,
+            self.inputs.get(place, 0),
+            self.marks.get(place, set()) | ({"held"} if place in self.held else set()),
+            [number_of(self.code[place])] if place in self.code else [],
+        )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_any_sequence_of_changes_facts_are_those_of_a_plain_model(partitions, seed):
+    chance, model = random.Random(seed), Model(partitions)
+    places = [CHUNK - 3, CHUNK - 2, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK]
+    for number in range(1, 61):
+        change = chance.choice([model.commit, model.commit, model.fail, model.skip, model.wipe, model.rollback])
+        change(chance.sample(places, chance.randrange(1, 4)), number)
+    facts = partitions.facts(ENV, "a")
+    for place in places:
+        found, offset = chunk(facts, place // CHUNK), place % CHUNK
+        made = partitions.materialization(ENV, "a", "", at(place))
+        assert model.facts(place) == (
+            made.version if made else None,
+            found.versions.get(offset),
+            found.inputs.get(offset),
+            {name for name in ("failed", "skipped", "held", "running") if offset in getattr(found, name)},
+            [code for code, bitmap in found.codes if offset in bitmap],
+        )
+
+
+def test_threads_that_commit_to_one_chunk_lose_nothing(partitions):
+    def commit(first):
+        for number in range(first, 40, 4):
+            partitions.commit([value_of(at(number)), value_of(at(100))])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(commit, range(4)))
+    assert chunk(partitions.facts(ENV, "a")).materialized == BitMap([*range(40), 100])
+    assert partitions.materialization(ENV, "a", "100", at(100)).version == 40
