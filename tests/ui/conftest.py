@@ -1,4 +1,4 @@
-"""One JupyterLab server for each test file, one browser for each test process, and no error left unseen."""
+"""One server for each test file, one browser for each test process, and no error left unseen."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.ui.lab import Lab
+from tests.ui.lab import Lab, Notebook7
 
 #: The machine may be busy with other tests.
 PATIENCE = 120.0
@@ -34,6 +36,7 @@ _BROWSER_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_Kind = TypeVar("_Kind", bound=Lab)
 _NO_NEWS = '{"checkForUpdates": false, "doNotDisturbMode": true, "fetchNews": "false"}'
 
 
@@ -59,16 +62,37 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Return JupyterLab in a page; its folder `root` is the test file's to fill."""
-    home = tmp_path_factory.mktemp("lab")
+    with _application("jupyterlab", Lab, browser, tmp_path_factory.mktemp("lab")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def notebook7(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook7]:
+    """Return Notebook 7 in a page; its folder `root` is the test file's to fill."""
+    with _application("notebook", Notebook7, browser, tmp_path_factory.mktemp("notebook7")) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def no_errors_in_the_page(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test during which the page reported an error."""
+    yield
+    for name in {"lab", "notebook7"}.intersection(request.fixturenames):
+        found: Lab = request.getfixturevalue(name)
+        assert found.take_errors() == []
+
+
+@contextmanager
+def _application(module: str, kind: type[_Kind], browser: Browser, home: Path) -> Iterator[_Kind]:
+    """Start the server of an application, and load it in a page."""
     port, token = _free_port(), secrets.token_hex(16)
+    command, environment = _server_command(module, home, port, token), _environment(home)
     with (home / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            _server_command(home, port, token), env=_environment(home), stdout=log, stderr=log, start_new_session=True
-        )
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
             _wait_for_server(process, f"http://127.0.0.1:{port}/api/status?token={token}", home / "server.log")
             context = browser.new_context(viewport={"width": 1280, "height": 900})
-            found = Lab(context.new_page(), f"http://127.0.0.1:{port}", token, home / "notebooks")
+            found = kind(context.new_page(), f"http://127.0.0.1:{port}", token, home / "notebooks")
             yield found
             found.close()
             context.close()
@@ -76,21 +100,13 @@ def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             _stop(process)
 
 
-@pytest.fixture(autouse=True)
-def no_errors_in_the_page(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test during which the page reported an error."""
-    yield
-    if "lab" in request.fixturenames:
-        found: Lab = request.getfixturevalue("lab")
-        assert found.take_errors() == []
-
-
-def _server_command(home: Path, port: int, token: str) -> list[str]:
+def _server_command(module: str, home: Path, port: int, token: str) -> list[str]:
     (home / "notebooks").mkdir()
+    application = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}[module]
     return [
         sys.executable,
         "-m",
-        "jupyterlab",
+        module,
         "--no-browser",
         "--allow-root",
         "--ip=127.0.0.1",
@@ -99,7 +115,7 @@ def _server_command(home: Path, port: int, token: str) -> list[str]:
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={home / 'notebooks'}",
         "--LabApp.extension_manager=readonly",
-        "--LabApp.expose_app_in_browser=True",
+        f"--{application}.expose_app_in_browser=True",
     ]
 
 

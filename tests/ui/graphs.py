@@ -47,14 +47,15 @@ class LineageWidget:
         )
 
     def click(self, node: str) -> None:
-        """Click a node with the mouse."""
-        self.root.scroll_into_view_if_needed()
-        at = self._page.evaluate(
-            "node => { const cy = window.graph(); const p = cy.getElementById(node).renderedPosition();"
-            " const r = cy.container().getBoundingClientRect(); return [r.left + p.x, r.top + p.y] }",
-            node,
+        """Click a node with the mouse, as a person does: come there first."""
+        x, y = self._page.evaluate(
+            "node => { const p = window.graph().getElementById(node).renderedPosition(); return [p.x, p.y] }", node
         )
-        self._page.mouse.click(*at)
+        graph = self.root.locator(".nbpipe-graph").last
+        graph.hover(position={"x": x, "y": y})
+        # The graph learns in the next frame that the page was scrolled to it.
+        self._page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        graph.click(position={"x": x, "y": y})
 
     def select(self, text: str) -> None:
         """Write a selection into the search box and press Enter."""

@@ -1,4 +1,7 @@
-"""JupyterLab in a page, driven through its own application object where that is faster than clicking."""
+"""JupyterLab and Notebook 7 in a page, driven through their own application object where that is faster than clicking.
+
+Notebook 7 is built of the same parts; there, each notebook is a page of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from playwright.sync_api import ConsoleMessage, Page
 #: Milliseconds; conditions are awaited, so that only a failing test takes that long.
 PATIENCE = 60_000
 
-_OPEN = """async path => {
-  const app = window.jupyterapp;
-  const widget = await app.commands.execute('docmanager:open', {path, factory: 'Notebook'});
+_OPEN = "path => window.jupyterapp.commands.execute('docmanager:open', {path, factory: 'Notebook'}).then(() => null)"
+_READY = """async () => {
+  const widget = window.jupyterapp.shell.currentWidget;
   await widget.context.ready;
   await widget.sessionContext.ready;
   const session = widget.sessionContext;
@@ -21,14 +24,14 @@ _OPEN = """async path => {
   window.notebook = widget;
 }"""
 #: Outputs go first: a widget that goes away tells its kernel, and JupyterLab logs an error if that is gone already.
-_CLOSE = """async () => {
+_CLOSE = """async closing => {
   const widget = window.notebook;
   await window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs');
   await widget.sessionContext.session.kernel.info;
   await widget.sessionContext.shutdown();
   widget.context.model.dirty = false;
-  widget.close();
   window.notebook = null;
+  if (closing) widget.close();
 }"""
 #: The graph that was drawn last in the open notebook.
 _GRAPH = """
@@ -43,22 +46,22 @@ class Lab:
     def __init__(self, page: Page, url: str, token: str, root: Path) -> None:
         """Load the application and wait until it is ready."""
         self.page, self.root = page, root
+        self._url, self._token = url, token
         self._errors: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self._errors.append(f"page: {error}"))
         page.on("console", self._listen)
         page.add_init_script(_GRAPH)
-        page.goto(f"{url}/lab?token={token}&reset")
-        page.wait_for_function("window.jupyterapp !== undefined")
-        page.evaluate("window.jupyterapp.restored.then(() => true)")
+        self._begin()
 
     def open(self, path: str) -> None:
         """Open a notebook, alone, with a kernel that is ready."""
         self.page.evaluate(_OPEN, path)
+        self.page.evaluate(_READY)
 
     def close_notebook(self) -> None:
         """Close the notebook and end its kernel."""
-        self.page.evaluate(_CLOSE)
+        self.page.evaluate(_CLOSE, arg=True)
 
     def run_all(self) -> None:
         """Run all cells and wait for the last, or for the first that raises."""
@@ -116,6 +119,36 @@ class Lab:
         """Leave the page without being asked to save."""
         self.page.close(run_before_unload=False)
 
+    def _begin(self) -> None:
+        self._load("lab?reset")
+
+    def _load(self, address: str) -> None:
+        """Go to a page of the server, and wait until it is ready."""
+        mark = "&" if "?" in address else "?"
+        self.page.goto(f"{self._url}/{address}{mark}token={self._token}")
+        self.page.wait_for_function("window.jupyterapp !== undefined")
+        self.page.evaluate("window.jupyterapp.restored.then(() => true)")
+
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self._errors.append(f"console: {message.text}")
+
+
+class Notebook7(Lab):
+    """Notebook 7, with one notebook open at a time."""
+
+    def open(self, path: str) -> None:
+        """Go to the page of a notebook; its kernel is ready."""
+        self._load(f"notebooks/{path}")
+        self.page.wait_for_function("(window.jupyterapp.shell.currentWidget || {}).sessionContext !== undefined")
+        self.page.evaluate(_READY)
+        # Notebook 7.6 often fails to set its own shortcuts while it starts; nothing of ours has run yet.
+        self.take_errors()
+
+    def close_notebook(self) -> None:
+        """End the kernel and leave the page."""
+        self.page.evaluate(_CLOSE, arg=False)
+        self.page.goto("about:blank")
+
+    def _begin(self) -> None:
+        """There is no page without a notebook."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import expect
@@ -29,26 +31,43 @@ def big_project(root: Path, *, notebooks: int, assets: int) -> None:
     (root / "nbpipe.toml").touch()
 
 
+class Opened(NamedTuple):
+    """A notebook whose lineage is drawn."""
+
+    lab: Lab
+    seconds: float
+    """From run to drawn: the first time in this kernel, and in this page."""
+
+
 @pytest.fixture(scope="module")
-def big(lab: Lab) -> Iterator[Lab]:
+def opened(lab: Lab) -> Iterator[Opened]:
     """Open the 2,000 assets of 100 notebooks, in 25 groups."""
     big_project(lab.root / "big", notebooks=100, assets=20)
     lab.open("big/look.ipynb")
     lab.run_cell(0)
-    lab.run_cell(1)
-    yield lab
+    yield Opened(lab, _seconds_to_draw(lab))
     lab.close_notebook()
 
 
-def test_two_thousand_assets_open_as_their_groups(big, record_property):
-    lineage = LineageWidget(big)
-    lineage.wait(25)
-    expect(lineage.legend).to_contain_text("2,000 assets")
+@pytest.fixture
+def big(opened: Opened) -> Lab:
+    return opened.lab
+
+
+def _seconds_to_draw(lab: Lab) -> float:
     start = time.monotonic()
-    big.run_cell(1)
-    lineage.wait(25)
-    record_property("seconds_from_run_to_drawn", round(time.monotonic() - start, 2))
-    assert big.errors_in_cells() == []
+    lab.run_cell(1)
+    LineageWidget(lab).wait(25)
+    return round(time.monotonic() - start, 2)
+
+
+def test_two_thousand_assets_open_as_their_groups(opened, record_property):
+    lineage = LineageWidget(opened.lab)
+    expect(lineage.legend).to_contain_text("2,000 assets")
+    figures = {"the first time in a kernel": opened.seconds, "again": _seconds_to_draw(opened.lab)}
+    record_property("seconds_from_run_to_drawn", figures)
+    print(f"%lineage of 2,000 assets, seconds from run to drawn: {figures}; load {os.getloadavg()[0]:.1f}")  # noqa: T201 - shown by -rP
+    assert opened.lab.errors_in_cells() == []
 
 
 def test_a_click_opens_a_bundle_and_a_button_closes_it(big):
