@@ -23,6 +23,11 @@ _DARK = (
     "body.vscode-dark",
     "body.vscode-high-contrast:not(.vscode-high-contrast-light)",
 )
+#: The arrow of a list; the widgets' own is black in every theme.
+_ARROW = (
+    "url(\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E"
+    "%3Cpath d='M5 7l4 4 4-4' fill='none' stroke='%23cccccc' stroke-width='2'/%3E%3C/svg%3E\")"
+)
 
 
 def height_class(height: int) -> str:
@@ -47,7 +52,8 @@ def style_sheet() -> str:
         for status in LOOKS
     )
     return (
-        f".{ROOT_CLASS} {{ {light} }}\n{dark_roots} {{ {dark} }}\n"
+        f".{ROOT_CLASS} {{ {light} }}\n"
+        f"{dark_roots} {{ color-scheme: dark; --jp-widgets-dropdown-arrow: {_ARROW}; {dark} }}\n"
         f"{dark_canvases} {{ filter: invert(0.9) hue-rotate(180deg); }}\n"
         f"{heights}{statuses}{_SHEET.read_text(encoding='utf-8')}"
     )
