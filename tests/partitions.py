@@ -23,12 +23,12 @@ def some(*inner: int, outer: tuple[int, ...] = ()) -> Families:
     return {outer: BitMap(inner)}
 
 
-def value_of(position: Position, path: str | None = None, *, inputs: int = 0, **changes: Any) -> NewPartition:
+def value_of(position: Position, path: str | None = None, *, fingerprint: int = 0, **changes: Any) -> NewPartition:
     """Return the value of a partition about to be committed; its key is its position."""
     key = str(position[1])
     asset = changes.get("asset", "a")
     value = {"partition": key, "stored": stored(path or f"default/{asset}/{key}/x.json"), **changes}
-    return NewPartition(position=position, value=new(**value), inputs=inputs)
+    return NewPartition(position=position, value=new(**value), inputs=fingerprint)
 
 
 def skipped(position: Position, **changes: Any) -> SkippedPartition:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from nbpipe.errors import StateError
 from nbpipe.storage.dialects import Dialect, Statement
+
+_LARGE_ROWS = 8
 
 
 class Cursor(Protocol):
@@ -28,6 +30,9 @@ class Cursor(Protocol):
 
     def fetchall(self) -> list[Any]:
         """Return all rows."""
+
+    def fetchmany(self, size: int, /) -> list[Any]:
+        """Return the next rows, at most `size`."""
 
 
 Row = tuple[Any, ...]
@@ -59,6 +64,12 @@ class Transaction:
         """Return all rows."""
         self._execute(statement, values)
         return self._cursor.fetchall()
+
+    def each(self, statement: Statement, /, **values: object) -> Iterator[Row]:
+        """Yield large rows, of which only some are in memory at a time; no other statement may run meanwhile."""
+        self._execute(statement, values)
+        while rows := self._cursor.fetchmany(_LARGE_ROWS):
+            yield from rows
 
     def run(self, statement: Statement, /, **values: object) -> int:
         """Execute a statement; return how many rows it changed."""

@@ -178,16 +178,12 @@ def select_history(_: Dialect) -> Query:
 
 def select_kept_between(_: Dialect) -> Query:
     """Values of a range of offsets that are not expired."""
-    return (
-        _contents()
-        .where(
-            partition_values.c.chunk_id == given("chunk"),
-            partition_values.c.place >= given("low"),
-            partition_values.c.place < given("high"),
-            partition_values.c.expired == 0,
-        )
-        .order_by(partition_values.c.place, partition_values.c.version)
-    )
+    return _contents().where(_kept_between()).order_by(partition_values.c.place, partition_values.c.version)
+
+
+def expire_between(_: Dialect) -> Query:
+    """Mark them as removed."""
+    return sa.update(partition_values).where(_kept_between()).values(expired=1)
 
 
 def select_kept(_: Dialect) -> Query:
@@ -197,16 +193,15 @@ def select_kept(_: Dialect) -> Query:
 
 def select_outdated(_: Dialect) -> Query:
     """Values with at least `keep` newer ones that are not current and were not since an event."""
+    some = partition_values.alias("some")
+    old = sa.select(some.c.id).where(
+        literal(OUTDATED), some.c.newer >= given("keep"), some.c.superseded_event < given("since")
+    )
     return (
         _contents()
         .join(partition_chunks, partition_chunks.c.id == partition_values.c.chunk_id)
         .join(assets, assets.c.id == partition_chunks.c.asset_id)
-        .where(
-            literal(OUTDATED),
-            partition_values.c.newer >= given("keep"),
-            partition_values.c.superseded_event < given("since"),
-            assets.c.env == given("env"),
-        )
+        .where(partition_values.c.id.in_(old), assets.c.env == given("env"))
         .order_by(partition_values.c.id)
     )
 
@@ -312,6 +307,15 @@ def _of_chunk() -> Any:
 
 def _of_place() -> Any:
     return sa.and_(partition_values.c.chunk_id == given("chunk"), partition_values.c.place == given("offset"))
+
+
+def _kept_between() -> Any:
+    return sa.and_(
+        partition_values.c.chunk_id == given("chunk"),
+        partition_values.c.place >= given("low"),
+        partition_values.c.place < given("high"),
+        partition_values.c.expired == 0,
+    )
 
 
 def _of_mark() -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -66,7 +67,13 @@ class Own(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 encode_own = msgspec.msgpack.Encoder().encode
 decode_own = msgspec.msgpack.Decoder(Own).decode
-decode_template = msgspec.json.Decoder(Template).decode
+_decode_template = msgspec.json.Decoder(Template).decode
+
+
+@lru_cache(maxsize=256)
+def decode_template(content: str) -> Template:
+    """Return what many values share; values that are read together share it here, too."""
+    return _decode_template(content)
 
 
 def divided(value: NewMaterialization, late: timedelta) -> tuple[Template, Own]:

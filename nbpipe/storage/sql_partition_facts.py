@@ -54,11 +54,9 @@ class SqlPartitionFacts(SqlPart):
                 return seen.shown
             if row[0] != seen.asset or row[1] < seen.revision:  # another database, or another asset of that name
                 seen = _UNSEEN
-            changed = transaction.all(queries.select_changed, asset=row[0], after=seen.revision)
-        facts = seen.facts
-        if changed:
+            changed = transaction.each(queries.select_changed, asset=row[0], after=seen.revision)
             read = {chunk_id(family, block): chunk_from_bytes(bytes(content)) for family, block, content in changed}
-            facts = PartitionFacts({**facts.chunks, **read})
+        facts = PartitionFacts({**seen.facts.chunks, **read}) if read else seen.facts
         self._seen[env, asset] = seen = _Seen(row[0], row[1], facts, marks, _with_marks(facts, marks))
         return seen.shown
 

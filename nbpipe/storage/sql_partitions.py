@@ -16,7 +16,7 @@ from nbpipe.errors import MissingValueError
 from nbpipe.storage import asset_queries, codec, run_queries
 from nbpipe.storage import partition_queries as queries
 from nbpipe.storage import partition_values as values_of
-from nbpipe.storage.database import Database, Row, Transaction
+from nbpipe.storage.database import Database, Transaction
 from nbpipe.storage.partition_chunks import family_text
 from nbpipe.storage.partition_groups import address_of, by_chunk, cut, label_of, of_commit, of_skip
 from nbpipe.storage.sql_base import Happening
@@ -153,8 +153,10 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
                     wiped = chunk.kept.touched() if wanted is None else wanted[place]
                     chunk.kept = chunk.kept.wipe(wiped)
                     for low, high in runs(wiped):
-                        kept = transaction.all(queries.select_kept_between, chunk=chunk.number, low=low, high=high)
-                        removed += self._expire(transaction, kept)
+                        between = {"chunk": chunk.number, "low": low, "high": high}
+                        kept = transaction.all(queries.select_kept_between, **between)
+                        removed += map(values_of.stored_partition, kept)
+                        transaction.run(queries.expire_between, **between)
         return tuple(removed)
 
     def expire(self, env: str, keep: int, *, at: datetime) -> tuple[StoredValue, ...]:
@@ -162,9 +164,9 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
         with self._database.write() as transaction:
             oldest = transaction.one(asset_queries.oldest_active_run)
             since = _NEVER if oldest is None or oldest[0] is None else oldest[0]
-            removed = self._expire(
-                transaction, transaction.all(queries.select_outdated, env=env, keep=keep, since=since)
-            )
+            found = transaction.all(queries.select_outdated, env=env, keep=keep, since=since)
+            transaction.many(queries.expire, ({"value": number} for number, _, _ in found))
+            removed = list(map(values_of.stored_partition, found))
             if removed:
                 self._note(transaction, Happening(env, "values_expired", data={"values": len(removed)}), at)
         return tuple(removed)
@@ -208,11 +210,6 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
             return
         common = {"run": run_id, "asset": number, "new": outcome, "message": error}
         transaction.many(run_queries.set_outcome, ({**common, "part": key, "number": made} for key, made in keys))
-
-    @staticmethod
-    def _expire(transaction: Transaction, found: list[Row]) -> list[StoredValue]:
-        transaction.many(queries.expire, ({"value": number} for number, _, _ in found))
-        return list(map(values_of.stored_partition, found))
 
 
 class _Templates:

@@ -61,6 +61,7 @@ def test_a_commit_returns_and_keeps_everything_but_the_bulk(store, partitions, p
         ),
         code=(("body", "h1"), ("helper:clean", "h2")),
         sources={"h1": "x = 1"},
+        inputs={"up": "00ff", "other": "v1", "ODD": "0F"},
         input_versions={"up": 4, "down": 2**40},
         files={"data/x.csv": "f1", "gone.csv": ""},
         parameters={"n": "20"},
@@ -86,7 +87,9 @@ def test_a_commit_returns_and_keeps_everything_but_the_bulk(store, partitions, p
 
 
 def test_facts_say_what_was_committed(partitions):
-    partitions.commit([value_of(at(3), inputs=2**64 - 1), value_of(at(CHUNK + 1, 5), inputs=9, code_version="c2")])
+    partitions.commit(
+        [value_of(at(3), fingerprint=2**64 - 1), value_of(at(CHUNK + 1, 5), fingerprint=9, code_version="c2")]
+    )
     facts = partitions.facts(ENV, "a")
     assert set(facts.chunks) == {((), 0), ((5,), 1)}
     one, other = chunk(facts), chunk(facts, 1, 5)
@@ -113,7 +116,7 @@ def test_versions_count_from_one_per_partition_asset_and_environment(partitions)
 
 def test_a_value_is_that_of_its_own_commit_whatever_else_the_batch_holds(partitions):
     values = [
-        value_of(at(n), created_at=later(n), duration=n / 2, code_version=f"c{n % 2}", inputs=n) for n in range(5)
+        value_of(at(n), created_at=later(n), duration=n / 2, code_version=f"c{n % 2}", fingerprint=n) for n in range(5)
     ]
     made = partitions.commit(values)
     for n, one in enumerate(made):
@@ -405,7 +408,7 @@ class Model:
         for place in chosen:
             version = self.current[place] = self.versions[place] = self.versions.get(place, 0) + 1
             self.inputs[place], self.code[place] = number, f"c{number % 2}"
-            values.append(value_of(at(place), f"{place}/{version}", inputs=number, code_version=f"c{number % 2}"))
+            values.append(value_of(at(place), f"{place}/{version}", fingerprint=number, code_version=f"c{number % 2}"))
             self.marks.pop(place, None)
             self.held.discard(place)
         self.partitions.commit(values)
