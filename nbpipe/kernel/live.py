@@ -30,6 +30,7 @@ from nbpipe.kernel.project_files import ProjectFiles
 from nbpipe.kernel.sayings import say, shape, warn
 from nbpipe.kernel.sessions import CurrentCell, Located
 from nbpipe.kernel.shells import earlier_cells, executed_text, transformer
+from nbpipe.kernel.started_runs import StartedRuns
 from nbpipe.kernel.tracebacks import failed_line
 from nbpipe.loading.notebooks import read_notebook
 
@@ -67,6 +68,7 @@ class LiveSession:
         self._searched: object = None
         self._cells: AssetCells | None = None
         self._retain_at = 0.0
+        self._started = StartedRuns()
         self._unnamed: dict[str, tuple[str, ...]] = {}
         self._modules = LoadedModules(workspace.root, self.shell)
         self._modules.look()
@@ -102,6 +104,7 @@ class LiveSession:
         self._plain = None
         if not info.store_history:
             return  # a frontend asks for itself
+        self._take_over()
         self._read_saved()
         self._plain = self._execute_plain(info.cell_id, source)
         if self._plain is None:
@@ -248,6 +251,16 @@ class LiveSession:
         if saved is not None and _texts(saved) == _texts(resolved.notebook):
             return self.workspace
         return self.workspace.with_notebook(resolved)
+
+    def follow(self, run_id: str) -> None:
+        """Bind what a run materializes once it has ended, before the next cell, where the names show assets here."""
+        self._started.add(run_id)
+
+    def _take_over(self) -> None:
+        if self._started:
+            with contextlib.suppress(NbpipeError):  # the store is asked again before the cell after this one
+                made = self._started.made(self.workspace.store)
+                self.reloaded([name for name in made if self.cells.names.shows(name)])
 
     def refuse_unsaved(self) -> None:
         """Refuse work on the saved notebook while it differs from what was executed here.

@@ -62,7 +62,10 @@ def carry_out(name: str, words: list[str], session: LiveSession) -> Answer | Non
 
 
 def start_run(session: LiveSession, selection: str, *, stale: bool = False) -> str | None:
-    """Start a run and return its id without waiting for it; None if there is nothing to do."""
+    """Start a run and return its id without waiting for it; None if there is nothing to do.
+
+    The session takes over what it makes when it has ended.
+    """
     session.refuse_unsaved()
     workspace = session.workspace
     workspace.reload()
@@ -70,6 +73,7 @@ def start_run(session: LiveSession, selection: str, *, stale: bool = False) -> s
     if not plan.steps:
         return None
     run_id = command.start(workspace, plan, trigger="notebook")
+    session.follow(run_id)
     said = tempfile.TemporaryFile()  # noqa: SIM115 - the thread closes it
     process = _spawn(workspace, run_id, said)
     threading.Thread(target=_attend, args=(workspace, run_id, process, said), name="nbpipe-run", daemon=True).start()

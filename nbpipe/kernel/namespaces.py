@@ -82,6 +82,10 @@ class NotebookNamespace:
         """Return the asset cell that published a name, if one did."""
         return next((cell for cell, names in self._published.items() if name in names), None)
 
+    def shows(self, name: str) -> bool:
+        """Tell whether a name stands for what an asset cell made or storage gave, not for what a plain cell bound."""
+        return name in self._bound or self.published_by(name) is not None
+
     def bind(self, name: str, value: Any) -> None:
         """Bind an asset's name in the notebook."""
         self._names[name] = value

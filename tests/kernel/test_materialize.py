@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from nbpipe.core.records import ACTIVE_RUN
 from nbpipe.errors import ExecutionError
 from nbpipe.kernel.materializing import start_run
-from tests.live import person
+from tests.live import Person, person
 from tests.runs import eventually
 
 CELLS = ["%%asset a\na = 1", "%%asset b\nb = a + 1"]
@@ -39,3 +40,37 @@ def test_a_run_whose_process_cannot_work_has_failed(project: Path, monkeypatch: 
         ended = eventually(lambda: (run := store.run(run_id)) and run.status == "failure" and run)
         assert ended.error == "the process that ran it ended early"
         assert me.state("a").activity == ""
+
+
+def _ended(me: Person, run_id: str | None) -> None:
+    assert run_id is not None
+    store = me.session.workspace.store
+    assert eventually(lambda: (run := store.run(run_id)) and run.status not in ACTIVE_RUN and run).status == "success"
+
+
+def test_what_a_run_made_that_nobody_waited_for_is_bound_before_the_next_cell(project: Path):
+    with person(project, ["from pathlib import Path", "%%asset a\na = Path('number').read_text()"]) as me:
+        (project / "number").write_text("1", encoding="utf-8")
+        me.run_all()
+        (project / "number").write_text("2", encoding="utf-8")
+        run_id = start_run(me.session, "a")
+        me.type("before = a").ok()
+        _ended(me, run_id)
+        assert me.names["a"] == me.names["before"] == "1"
+        me.type("after = a").ok()
+        assert (me.names["a"], me.names["after"]) == ("2", "2")
+        me.type("a = 'my own'").ok()
+        me.type("after = a").ok()
+        assert me.names["after"] == "my own"
+
+
+def test_a_name_that_a_person_bound_meanwhile_is_theirs(project: Path):
+    with person(project, CELLS) as me:
+        me.run_all()
+        run_id = start_run(me.session, "a b")
+        me.type("a = 'my own'").ok()
+        del me.names["b"]
+        _ended(me, run_id)
+        me.type("seen = a").ok()
+        assert me.names["seen"] == "my own"
+        assert "b" not in me.names

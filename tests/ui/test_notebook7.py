@@ -62,10 +62,13 @@ def test_load_binds_the_stored_value(ran, lineage):
 
 def test_materialize_runs_a_job_that_the_graph_follows(ran, lineage):
     ran.save()
+    ran.value("globals().update(change_model='what the notebook shows so far')")
     lineage.click("change_model")
     lineage.expect_details("change_model")
     lineage.button("Materialize").click()
     lineage.wait_for_status("change_model", "queued", "running")
     lineage.wait_for_status("change_model", "fresh")
     lineage.expect_details("The run ended well")
+    ran.run_cell(1)
+    assert ran.value("change_model") == "LinearRegression()"
     expect(lineage.legend).to_contain_text("fresh 3")

@@ -121,12 +121,15 @@ def test_load_binds_the_stored_value(ran, lineage):
 
 def test_materialize_runs_a_job_that_the_graph_follows(ran, lineage):
     ran.save()
+    ran.value("globals().update(change_model='what the notebook shows so far')")
     lineage.click("change_model")
     lineage.expect_details("change_model")
     lineage.button("Materialize").click()
     lineage.wait_for_status("change_model", "queued", "running")
     lineage.wait_for_status("change_model", "fresh")
     lineage.expect_details("The run ended well")
+    ran.run_cell(1)
+    assert ran.value("change_model") == "LinearRegression()"
     assert set(lineage.statuses().values()) == {"fresh"}
 
 
@@ -161,6 +164,23 @@ def test_a_dark_theme_turns_the_graph_dark_at_once(ran, lineage):
         assert max(map(int, shown.removeprefix("rgb(").removesuffix(")").split(","))) < 80
     finally:
         ran.choose_theme("JupyterLab Light")
+
+
+def test_in_a_narrow_notebook_the_details_stand_below_the_graph_and_nothing_sticks_out(ran, lineage):
+    ran.page.set_viewport_size({"width": 620, "height": 900})
+    try:
+        ran.run_cell(15)
+        lineage.wait(3)
+        lineage.click("continent_stats")
+        lineage.expect_details("pandas.DataFrame")
+        whole, graph, details = (
+            each.bounding_box() for each in (lineage.root, lineage.root.locator(".nbpipe-graph").last, lineage.details)
+        )
+        assert details["y"] >= graph["y"] + graph["height"] - 1
+        assert details["width"] == pytest.approx(whole["width"], abs=4)
+        assert lineage.details.evaluate("each => each.scrollWidth - each.clientWidth") == 0
+    finally:
+        ran.page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def _displays(lab: Lab, index: int) -> list[dict]:

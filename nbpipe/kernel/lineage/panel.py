@@ -225,5 +225,5 @@ class LineagePanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
 def _verdict(run: Run) -> str:
     if run.status == "success":
-        return "The run ended well. Load takes the new value into this notebook."
+        return "The run ended well. A name that showed the old value shows the new one from the next cell on."
     return f"Run {run.id}: {run.status}: {run.error or 'see its record'}"
