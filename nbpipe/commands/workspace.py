@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from nbpipe.core.resolving.resolution import ResolvedNotebook, definitions
 from nbpipe.core.selection import resolve
 from nbpipe.core.selection_syntax import parse_selection
 from nbpipe.core.staleness import Assessment, assess
-from nbpipe.errors import UnknownNameError
+from nbpipe.errors import StateError, UnknownNameError
 from nbpipe.loading.config import Config
 from nbpipe.loading.project import LoadedProject, load_project
 from nbpipe.loading.roots import default_state, state_folder
@@ -135,12 +136,17 @@ class Workspace:
         return self._store is None and self.config.state is None and not default_state(self.root).exists()
 
     def settle(self) -> None:
-        """End runs whose process is gone, so that what the store says of runs is true."""
+        """End runs whose process is gone, so that what the store says of runs is true.
+
+        Where nothing can be written, as on a full disk, the next command does it: what can be read is still shown.
+        """
         if self.is_untouched:
             return
         from nbpipe.execution.reconcile import reconcile
 
-        reconcile(self.store, self.root)
+        store = self.store
+        with contextlib.suppress(StateError):
+            reconcile(store, self.root)
 
     def asset(self, key: str) -> AssetSpec:
         """Return an asset's definition.

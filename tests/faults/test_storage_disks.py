@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.disks import on_small_disk
+
 pytestmark = pytest.mark.faults
-
-REPOSITORY = Path(__file__).parents[2]
-
-#: Runs a program in a mount namespace of its own, where it may mount a small disk; as any user.
-NAMESPACE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
 
 FILL = """
 import sys
@@ -70,17 +63,8 @@ except StateError as error:
 """
 
 
-def mounted(folder, option, program):
-    """Run a program with a disk of one megabyte mounted at a folder; return what it printed."""
-    script = f'mount -t tmpfs -o "size=1m" tmpfs "$1" && {option} exec "$2" -c "$3" "$1"'
-    command = [*NAMESPACE, "sh", "-c", script, "sh", str(folder), sys.executable, program]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=REPOSITORY)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_on_a_full_disk_a_commit_fails_loudly_and_changes_nothing(tmp_path):
-    assert mounted(tmp_path, "", FILL) == "done\n"
+    assert on_small_disk(tmp_path, FILL) == "done\n"
 
 
 @pytest.mark.parametrize("present", [False, True], ids=["no store yet", "a store"])
@@ -92,7 +76,7 @@ def test_a_folder_that_can_not_be_written_is_named_with_the_remedy(tmp_path, pre
         open_store("sqlite:///.nbpipe/state.db", root=tmp_path / "made").close()
         prepare = f'cp -r "{tmp_path}/../{tmp_path.name}-made/.nbpipe" "$1" &&'
         shutil.move(tmp_path / "made", tmp_path.with_name(tmp_path.name + "-made"))
-    message = mounted(tmp_path, f'{prepare} mount -o remount,ro "$1" &&', READ_ONLY)
+    message = on_small_disk(tmp_path, READ_ONLY, before=f'{prepare} mount -o remount,ro "$1" &&')
     assert ".nbpipe" in message
     assert "writable" in message
     assert "`state`" in message
