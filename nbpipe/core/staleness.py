@@ -159,7 +159,10 @@ def _failure(state: AssetState | None) -> tuple[str, ...]:
     if state is None or state.failed_at is None:
         return ()
     lines = (state.error or "").strip().splitlines()
-    return (f"{FAILED}: {lines[0][:_LONGEST_ERROR]}" if lines else FAILED,)
+    if not lines:
+        return (FAILED,)
+    first = lines[0] if len(lines[0]) <= _LONGEST_ERROR else lines[0][: _LONGEST_ERROR - 1] + "…"
+    return (f"{FAILED}: {first}",)
 
 
 def _drift(

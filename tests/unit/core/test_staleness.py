@@ -279,6 +279,11 @@ def test_a_failed_attempt_counts_until_an_attempt_succeeds():
     assert found["report"].reasons == ("upstream orders failed",)
 
 
+def test_a_long_error_is_cut_visibly():
+    reason, *_ = look(states={"orders": made(ORDERS, failed_at=NOON, error="x" * 1000)})["orders"].reasons
+    assert reason == f"the latest attempt failed: {'x' * 199}…"
+
+
 def test_a_first_attempt_that_failed():
     found = look(states={"orders": AssetState(asset="orders", failed_at=NOON)})
     assert (found["orders"].status, found["orders"].reasons) == (
