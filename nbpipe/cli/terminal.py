@@ -15,6 +15,7 @@ from nbpipe.commands.place import Place
 from nbpipe.commands.surface import Surface, set_surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import UsageError
+from nbpipe.loading.config import DEFAULT_ENVIRONMENT
 from nbpipe.pages.catalogue import page_of
 from nbpipe.pages.text import shown
 
@@ -96,5 +97,6 @@ def _answer(context: click.Context, path: str, data: Any) -> int:
     else:
         from nbpipe.cli.writing import write
 
-        write(page_of(path, data))
+        env = context.obj.env if isinstance(context.obj, Workspace) else DEFAULT_ENVIRONMENT
+        write(page_of(path, data, env=env))
     return exit_status(path, data)

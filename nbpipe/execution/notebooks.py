@@ -65,8 +65,8 @@ class OpenNotebook:
             self._shift_from = self.injected
         self.node.cells[self.injected]["id"] = INJECTED  # papermill's is random: records are compared
 
-    def prepare(self, source: str, output: str, parameters: Mapping[str, Any]) -> None:
-        """Fill in what papermill keeps in a notebook's metadata."""
+    def prepare(self, source: str, output: str, parameters: Mapping[str, Any], *, run_id: str, env: str) -> None:
+        """Fill in what papermill keeps in a notebook's metadata, and of which run this is the record."""
         from papermill import __version__
 
         self.node.metadata["papermill"] = _node(
@@ -77,6 +77,7 @@ class OpenNotebook:
             input_path=source,
             output_path=output,
         )
+        self.node.metadata["nbpipe"] = _node(run=run_id, environment=env)
 
     def tagged(self, tag: str) -> int | None:
         """Return the position of the first cell with a tag."""

@@ -97,7 +97,9 @@ class _StepExecution:
         notebook = OpenNotebook(self._writer.path, request.notebook)
         if request.step.parameters:
             notebook.inject(request.step.parameters)
-        notebook.prepare(request.notebook, self._task.output, request.step.parameters)
+        notebook.prepare(
+            request.notebook, self._task.output, request.step.parameters, run_id=request.run_id, env=request.env
+        )
         engines.register("nbpipe", NbpipeEngine)
         engines.execute_notebook_with_engine(
             "nbpipe",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from nbpipe.loading.config import DEFAULT_ENVIRONMENT
 from nbpipe.pages.catalogue import page_of
 from nbpipe.pages.page import Block, Line, Page, Part, Style, Table, line, part, plain_lines
 
@@ -26,10 +27,10 @@ class Answer:
         data: what the command returned.
     """
 
-    def __init__(self, command: str, data: Any) -> None:
-        """Take the data of the command of this name."""
+    def __init__(self, command: str, data: Any, *, env: str = DEFAULT_ENVIRONMENT) -> None:
+        """Take the data of the command of this name, called in an environment."""
         self.data = data
-        self._page = page_of(command, data)
+        self._page = page_of(command, data, env=env)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": "\n".join(plain_lines(self._page)), "text/html": _html(self._page)}

@@ -44,7 +44,8 @@ def run(name: str, line: str, session: Session) -> Any:
         from nbpipe.kernel.lineage import show_lineage
 
         return show_lineage(session, selection=arguments["selection"], limit=arguments["limit"])
-    return Answer(full, invoke(name, words, session.seen()))
+    workspace = session.seen()
+    return Answer(full, invoke(name, words, workspace), env=workspace.env)
 
 
 def split(line: str) -> list[str]:

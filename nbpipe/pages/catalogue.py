@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from nbpipe.pages.page import Page
+from nbpipe.loading.config import DEFAULT_ENVIRONMENT
+from nbpipe.pages.page import Page, Part, line
 
 #: By command: module in `nbpipe.pages` and the function in it.
 _PAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -37,12 +38,22 @@ _PAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
-def page_of(command: str, data: Any) -> Page:
-    """Return what a command shows; text is shown as it is."""
+#: Commands that show what holds in one environment.
+_OF_AN_ENVIRONMENT = frozenset({"status", "why", "show", "load", "materialize", "run", "runs", "runs retry", "_run"})
+
+
+def page_of(command: str, data: Any, *, env: str = DEFAULT_ENVIRONMENT) -> Page:
+    """Return what a command shows; text is shown as it is.
+
+    The environment is named where there is a choice: where it is not the default one.
+    """
     if isinstance(data, str):
         from nbpipe.pages.page import Block
 
         return [Block(data.rstrip("\n"))] if data else []
     module, function = _PAGES[command]
     draw: Callable[[Any], Page] = getattr(importlib.import_module(f"nbpipe.pages.{module}"), function)
-    return draw(data)
+    page = draw(data)
+    if env == DEFAULT_ENVIRONMENT or command not in _OF_AN_ENVIRONMENT:
+        return page
+    return [*page, line(Part(f"environment {env}", "dim"))]
