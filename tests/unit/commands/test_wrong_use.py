@@ -18,7 +18,7 @@ from tests.stored import store_values
         pytest.param(["status", "--jsn"], "there is no option --jsn: did you mean --json?", id="option"),
         pytest.param(["runs", "retry", "--from-failur", "x"], "did you mean --from-failure?", id="option of runs"),
         pytest.param(["--evn", "x", "list"], "did you mean --env?", id="option of all"),
-        pytest.param(["list", "--frobnicate"], "there is no option --frobnicate: the options are --json", id="other option"),
+        pytest.param(["list", "--frobnicate"], "--frobnicate: the options are --json", id="other option"),
         pytest.param(["show"], "missing argument 'ASSET'", id="argument missing"),
         pytest.param(["show", "orders", "total"], "unexpected extra argument", id="argument too many"),
         pytest.param(["runs", "--limit", "no"], "'no' is not a valid integer", id="no number"),
