@@ -102,6 +102,12 @@ class PostgreSQLDialect(Dialect):
         compiler: type[Any] = psycopg.dialect
         super().__init__(compiler())
 
+    def create(self, table: sa.Table) -> list[str]:
+        """See `Dialect`. What is compressed already is not compressed again: that took most of the time of a change."""
+        done = [column.name for column in table.c if "compressed" in column.info]
+        alter = [f"ALTER TABLE {table.name} ALTER COLUMN {name} SET STORAGE EXTERNAL" for name in done]
+        return super().create(table) + alter
+
     def insert(self, table: sa.Table) -> Any:
         """See `Dialect`."""
         return self._insert(table)

@@ -36,8 +36,11 @@ partition_chunks = Table(
     Column("family", Text, nullable=False),  # outer ordinals, joined by commas
     Column("block", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),  # the event of the latest change
-    Column("facts", LargeBinary, nullable=False),
-    Column("places", LargeBinary, nullable=False),  # after the facts, which are read without them
+    # in this order: facts are read without the places
+    Column("facts", LargeBinary, nullable=False, info={"compressed": True}),
+    Column(
+        "places", LargeBinary, nullable=False, info={"compressed": True}
+    ),  # after the facts, which are read without them
     UniqueConstraint("asset_id", "family", "block"),
     Index("ix_partition_chunks_changed", "asset_id", "revision"),
 )

@@ -1,8 +1,8 @@
 """How the materialization of a partition becomes two parts, and back: what many share, and what is its own.
 
 A million partitions of one asset have the same code, columns, types and folder. That is kept once, as a *template*;
-what remains takes about a hundred bytes: the end of the path, data versions (as bytes where they are hexadecimal),
-size, duration, counts.
+what remains takes about a hundred bytes: the end of the path, data versions, size, duration, counts;
+what is hexadecimal is kept as bytes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Own(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What is one value's own; a list in MessagePack."""
 
-    path: str
+    folder: str
+    name: bytes
+    """Last part of the path, without extension."""
     data_version: bytes
     size: int
     duration: float
@@ -82,6 +84,7 @@ def divided(value: NewMaterialization, late: timedelta) -> tuple[Template, Own]:
     stored = facts.stored
     match = _PATH.fullmatch(stored.path)
     head, path, extension = match.groups() if match else ("", stored.path, "")
+    folder, slash, name = path.rpartition("/")
     numbers = {name: number for name, number in stored.metadata.items() if _is_number(number)}
     template = Template(
         io=stored.io,
@@ -101,7 +104,8 @@ def divided(value: NewMaterialization, late: timedelta) -> tuple[Template, Own]:
         cell_id=facts.cell_id,
     )
     own = Own(
-        path=path,
+        folder=folder + slash,
+        name=_packed(name),
         data_version=_packed(stored.data_version),
         size=stored.size,
         duration=facts.duration,
@@ -126,7 +130,7 @@ def stored_value(template: Template, own: Own) -> StoredValue:
     return StoredValue(
         io=template.io,
         format=template.format,
-        path=template.head + own.path + template.extension,
+        path=template.head + own.folder + _unpacked(own.name) + template.extension,
         size=own.size,
         data_version=_unpacked(own.data_version),
         opaque=template.opaque,

@@ -182,6 +182,9 @@ def _partitions() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_partition_chunks"),
         sa.UniqueConstraint("asset_id", "family", "block", name="uq_partition_chunks_asset_id_family_block"),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        for column in ("facts", "places"):  # they are compressed already
+            op.execute(f"ALTER TABLE partition_chunks ALTER COLUMN {column} SET STORAGE EXTERNAL")
     op.create_index("ix_partition_chunks_changed", "partition_chunks", ["asset_id", "revision"])
     op.create_table(
         "partition_templates",
