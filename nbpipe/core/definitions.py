@@ -15,6 +15,10 @@ CellKind = Literal["asset", "parameters", "setup", "view", "skipped", "other", "
 """`other`: declares something that is not an asset, or is empty; `broken`: its source can't be analysed."""
 
 
+#: The I/O manager of assets that name none.
+DEFAULT_IO = "files"
+
+
 class AssetOptions(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The options of `%%asset`, as written."""
 

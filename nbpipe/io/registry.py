@@ -9,15 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nbpipe.core.definitions import DEFAULT_IO
 from nbpipe.core.ports import IOManager
 from nbpipe.errors import ConfigError, UnknownNameError, nearest
 from nbpipe.io.files import FileIOManager
 from nbpipe.io.formats.catalogue import FORMAT_NAMES
 from nbpipe.io.memory import MemoryIOManager
 from nbpipe.settings import redacted, resolve_secrets, secret_values
-
-#: The I/O manager of assets that name none.
-DEFAULT = "files"
 
 _KEYS: dict[str, dict[str, type]] = {
     "files": {"type": str, "url": str, "format": str, "options": dict},
@@ -29,7 +27,7 @@ class IoRegistry(Mapping[str, IOManager]):
     """I/O managers by name."""
 
     def __init__(self, tables: Mapping[str, Mapping[str, Any]], *, storage: str, root: Path, env: str) -> None:
-        self._tables = {DEFAULT: {"type": "files"}, **tables}
+        self._tables = {DEFAULT_IO: {"type": "files"}, **tables}
         self._storage, self._root, self._env = storage, root, env
         self._open: dict[str, IOManager] = {}
 
@@ -58,7 +56,7 @@ class IoRegistry(Mapping[str, IOManager]):
             UnknownNameError: nothing of this name is configured.
             ConfigError: it refers to an environment variable that is not set, or its file system is not installed.
         """
-        name = name or DEFAULT
+        name = name or DEFAULT_IO
         if name not in self._tables:
             hint = f"declare it as [io.{name}] in nbpipe.toml"
             raise UnknownNameError("I/O manager", name, self._tables, hint=hint)

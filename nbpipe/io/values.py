@@ -195,6 +195,8 @@ def _unwritten(asset: str, where: str, error: OSError) -> str:
 def _unreadable(stored: StoredValue, where: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         reason = "the file is gone"
+        if where.startswith("memory:"):
+            reason += " (it was in the memory of a process: let another I/O manager keep what other processes read)"
     elif isinstance(error, ModuleNotFoundError):
         reason = f"it needs the module {error.name!r}, which this Python does not have"
     else:

@@ -169,6 +169,7 @@ class AssetCells:
         spec = cell.specs[0]
         body = Body(self.shell, cell.body, first_line=cell.first_line, cell=cell.source)
         self._refuse_unbound(cell)
+        self._io.manager(spec.options.io)  # what can't be stored for want of one is not computed first
         inputs, values = {}, {}
         for key in spec.inputs:
             inputs[key], values[key] = self.values.load_current(key, reader=cell.name)

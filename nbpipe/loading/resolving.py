@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import xxhash
 
-from nbpipe.core.definitions import Definitions, Diagnostic
+from nbpipe.core.definitions import DEFAULT_IO, Definitions, Diagnostic
 from nbpipe.core.reading.fingerprints import combine
 from nbpipe.core.reading.notebooks import NotebookFacts
 from nbpipe.core.resolving.resolution import resolve
+from nbpipe.errors import nearest
 from nbpipe.loading.cache import encode
 from nbpipe.loading.config import Config
 from nbpipe.loading.files import FileFinder, file_exists
@@ -73,7 +74,8 @@ def _facts(path: str, material: Material, index: Index) -> NotebookFacts:
 
 def _key(material: Material, index: Index) -> str:
     digest = xxhash.xxh3_128()
-    digest.update(encode((material.locations, material.config.locations, material.walk.diagnostics)))
+    config = material.config
+    digest.update(encode((material.locations, config.locations, sorted(config.io), material.walk.diagnostics)))
     for path, entry in sorted(material.entries.items()):
         digest.update(encode((path, entry.content, entry.diagnostics)))
     for path, entry in sorted(index.modules.entries.items()):
@@ -103,10 +105,31 @@ def _by_folder(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _with_reading(definitions: Definitions, material: Material) -> Definitions:
-    """Add what was found wrong while the notebooks were looked for and read."""
+    """Add what was found wrong while the notebooks were looked for and read, and compared with the configuration."""
     found: tuple[Diagnostic, ...] = material.walk.diagnostics
     found += tuple(each for _, entry in sorted(material.entries.items()) for each in entry.diagnostics)
+    found += tuple(_without_io_manager(definitions, material.config))
     if not found:
         return definitions
     version = combine([("definitions", definitions.hash), *((str(n), repr(each)) for n, each in enumerate(found))])
     return msgspec.structs.replace(definitions, diagnostics=(*found, *definitions.diagnostics), hash=version)
+
+
+def _without_io_manager(definitions: Definitions, config: Config) -> Iterator[Diagnostic]:
+    """Report `--io NAME` where the configuration has no such I/O manager."""
+    known = {DEFAULT_IO, *config.io}
+    for spec in definitions.assets.values():
+        name = spec.options.io
+        if name is not None and name not in known:
+            near = nearest(name, known)
+            remedy = f"did you mean {near!r}?" if near else f"declare it as [io.{name}] in nbpipe.toml"
+            yield Diagnostic(
+                severity="error",
+                code="unknown-io",
+                message=f"--io: there is no I/O manager {name!r}: {remedy}",
+                notebook=spec.cell.notebook,
+                cell_id=spec.cell.cell_id,
+                cell=spec.cell.index + 1,
+                line=1,
+                assets=(spec.key,),
+            )

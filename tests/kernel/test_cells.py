@@ -355,3 +355,18 @@ def test_a_name_of_another_notebooks_asset_is_refused(project):
         me.start(write_notebook(project / "other.ipynb", ["%%asset a\na = 2"]))
         assert "asset 'a' is declared in" in me.run(0).said
         assert me.current("a").version == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("", "there is no I/O manager 'lake'"),
+        ('[io.lake]\nurl = "${LAKE_URL}"', "environment variable LAKE_URL is not set"),
+    ],
+)
+def test_what_could_not_be_stored_is_not_computed(project, config, said):
+    (project / "nbpipe.toml").write_text(config)
+    with person(project, ["%%asset a --io lake\nprint('hours of work')\na = 1"]) as me:
+        shown = me.run(0)
+        assert said in shown.said
+        assert "hours of work" not in shown.said

@@ -328,3 +328,29 @@ def test_a_loaded_project_imports_neither_ipython_nor_nbformat(two):
     for _ in range(2):
         done = subprocess.run([sys.executable, "-c", program], cwd=two, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ("", "declare it as [io.lake] in nbpipe.toml"),
+        ("[io.lakes]\ntype = 'memory'", "did you mean 'lakes'?"),
+        ("[io.lake]\ntype = 'memory'", None),
+        ("[env.prod.io.lake]\ntype = 'memory'", "declare it as [io.lake] in nbpipe.toml"),
+    ],
+)
+def test_an_io_manager_that_is_not_configured_is_reported_where_it_is_named(project, tables, message):
+    write_notebook(project / "n.ipynb", ["1", "%%asset a --io lake\n1", "%%asset b --io files\n2"])
+    load_project(project)
+    (project / "nbpipe.toml").write_text(tables)
+    found = load_project(project).definitions
+    errors = [(each.notebook, each.cell, each.assets, each.message) for each in found.diagnostics]
+    expected = f"--io: there is no I/O manager 'lake': {message}"
+    assert errors == ([] if message is None else [("n.ipynb", 2, ("a",), expected)])
+    assert found.blocked("b") is None
+
+
+def test_an_io_manager_may_belong_to_one_environment(project):
+    write_notebook(project / "n.ipynb", ["%%asset a --io lake\n1"])
+    (project / "nbpipe.toml").write_text("[env.prod.io.lake]\ntype = 'memory'")
+    assert [codes(load_project(project, env=env)) for env in ("prod", "default", "prod")] == [[], ["unknown-io"], []]
