@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbpipe.commands.api import Project, lineage, load, materialize, runs, status, validate, why
     from nbpipe.core.keys import AssetKey
     from nbpipe.errors import NbpipeError
+    from nbpipe.kernel.twins import force
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,7 @@ __all__ = [
     "NbpipeError",
     "Project",
     "__version__",
+    "force",
     "lineage",
     "load",
     "materialize",
@@ -37,6 +39,7 @@ _HOMES = {
     "AssetKey": "nbpipe.core.keys",
     "NbpipeError": "nbpipe.errors",
     "Project": "nbpipe.commands.api",
+    "force": "nbpipe.kernel.twins",
     "lineage": "nbpipe.commands.api",
     "load": "nbpipe.commands.api",
     "materialize": "nbpipe.commands.api",

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+import nbpipe
+from nbpipe.errors import RefusedError
 from tests.live import person
 from tests.notebooks import code, write_notebook
 
@@ -133,6 +135,19 @@ def test_force_executes_the_next_run_of_these_cells_once(me, line, cells, execut
     assert [each.out.partition(":")[0] for each in shown if each.executed] == executed
     assert all("(forced)" in each.out for each in shown if each.executed)
     assert not any(me.run(cell).executed for cell in cells)
+
+
+def test_force_has_a_python_twin(me):
+    me.type("import nbpipe; nbpipe.force('raw')").ok()
+    assert [me.run(cell).ok().executed for cell in ("cell-2", "cell-3")] == [True, False]
+    me.type("nbpipe.force()").ok()
+    assert me.run("cell-3").ok().executed
+    assert "did you mean 'small'?" in me.type("nbpipe.force('smal')").said
+
+
+def test_outside_of_a_notebook_force_is_refused():
+    with pytest.raises(RefusedError, match="run %load_ext nbpipe first"):
+        nbpipe.force()
 
 
 def test_force_stays_until_a_run_succeeds(me):
