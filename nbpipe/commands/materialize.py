@@ -168,6 +168,7 @@ def _as_source(parameters: Mapping[str, Any]) -> dict[str, str] | None:
 def _submit(workspace: Workspace, plan: RunPlan, origin: Origin) -> str:
     from nbpipe.execution.submit import submit
 
+    _ = workspace.io  # a wrong [io.NAME] table is refused while there is no run yet
     return submit(
         workspace.store,
         plan,

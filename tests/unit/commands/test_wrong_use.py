@@ -92,6 +92,14 @@ def test_a_configuration_that_cant_be_read_is_refused(shop, terminal):
     assert "did you mean 'storage'?" in answer.err
 
 
+def test_a_wrong_io_manager_is_refused_while_there_is_no_run_yet(shop, terminal):
+    (shop / "nbpipe.toml").write_text("[io.lake]\ntype = 'file'\n")
+    answer = terminal("materialize", "*")
+    assert answer.status == 2
+    assert "io.lake.type: 'file' is no type of I/O manager: did you mean 'files'?" in answer.err
+    assert terminal.json("runs") == []
+
+
 def test_control_characters_in_a_message_are_escaped(shop, terminal):
     answer = terminal("show", "\x1b[31mred")
     assert "\x1b" not in answer.err
