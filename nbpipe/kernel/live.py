@@ -18,10 +18,10 @@ from nbpipe.core.reasons import age_text
 from nbpipe.core.records import AssetState, Materialization
 from nbpipe.core.resolving.kinds import declares
 from nbpipe.core.staleness import is_watched, out_of_date
-from nbpipe.errors import MissingValueError, NbpipeError, RefusedError, StoredValueError, UnknownNameError
+from nbpipe.errors import MissingValueError, NbpipeError, StoredValueError, UnknownNameError
 from nbpipe.kernel.asset_cells import AssetCell, AssetCells
 from nbpipe.kernel.identity import find_notebook, located
-from nbpipe.kernel.live_checks import check_cell, refuse_duplicates, refuse_unfinished
+from nbpipe.kernel.live_checks import check_cell, refuse_differences, refuse_duplicates, refuse_unfinished
 from nbpipe.kernel.live_notebook import LiveNotebook
 from nbpipe.kernel.live_resolution import LiveResolution
 from nbpipe.kernel.loaded_modules import LoadedModules
@@ -270,13 +270,7 @@ class LiveSession:
         """
         self.workspace.reload()
         self._read_saved()
-        cells = self.live.unsaved()
-        if cells:
-            which = f"cell {cells[0]} has" if len(cells) == 1 else f"cells {', '.join(map(str, cells))} have"
-            raise RefusedError(f"{which} unsaved edits: save first")
-        new = self.live.new_assets()
-        if self.notebook is not None and new:
-            raise RefusedError(f"the saved notebook does not have {', '.join(new)} yet: save first")
+        refuse_differences(self.live, has_file=self.notebook is not None)
 
     def _read_saved(self) -> None:
         """Take over the saved notebook if its file has changed; find it again if it was renamed."""

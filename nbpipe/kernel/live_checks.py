@@ -1,4 +1,4 @@
-"""Why an asset cell of a live notebook can't be executed as it is."""
+"""Why an asset cell of a live notebook can't be executed as it is, or the saved notebook not as a job."""
 
 from __future__ import annotations
 
@@ -87,3 +87,23 @@ def refuse_unfinished(specs: Collection[AssetSpec], live: LiveNotebook, position
                 f"{where}, which binds {name!r}, failed when it last ran, so {name!r} may not be what it says: "
                 f"run that cell without an error before asset {spec.key}"
             )
+
+
+def refuse_differences(live: LiveNotebook, *, has_file: bool) -> None:
+    """Refuse work on the saved notebook while it differs from what this kernel executed.
+
+    Raises:
+        RefusedError: names the cells, and whether to save or to run them.
+    """
+    unsaved, outdated, new = live.unsaved(), live.outdated(), live.new_assets()
+    if unsaved:
+        raise RefusedError(f"{_cells(unsaved, 'has', 'have')} unsaved edits: save first")
+    if has_file and new:
+        raise RefusedError(f"the saved notebook does not have {', '.join(new)} yet: save first")
+    if outdated:
+        them = "it" if len(outdated) == 1 else "them"
+        raise RefusedError(f"{_cells(outdated, 'was', 'were')} edited after this kernel ran {them}: run {them} first")
+
+
+def _cells(positions: tuple[int, ...], one: str, many: str) -> str:
+    return f"cell {positions[0]} {one}" if len(positions) == 1 else f"cells {', '.join(map(str, positions))} {many}"

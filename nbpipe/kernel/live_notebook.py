@@ -147,18 +147,17 @@ class LiveNotebook:
         return names
 
     def unsaved(self) -> tuple[int, ...]:
-        """Return the 1-based positions of cells that were executed with a text that was not saved since.
+        """Return the 1-based positions of cells that were executed with a text that was not saved since."""
+        return self._differing(saved_since=False)
 
-        A cell whose saved text changed after it ran was edited and saved: that is no unsaved edit.
-        """
+    def outdated(self) -> tuple[int, ...]:
+        """Return the 1-based positions of cells that were edited and saved after they were executed."""
+        return self._differing(saved_since=True)
+
+    def _differing(self, *, saved_since: bool) -> tuple[int, ...]:
         cells = ((cell, self._runs[cell_id]) for cell_id, cell in self._saved.items() if cell_id in self._runs)
-        return tuple(
-            sorted(
-                cell.index + 1
-                for cell, run in cells
-                if _text(run.source) != _text(cell.source) and run.saved == cell.source
-            )
-        )
+        differing = ((cell, run) for cell, run in cells if _text(run.source) != _text(cell.source))
+        return tuple(sorted(cell.index + 1 for cell, run in differing if (run.saved != cell.source) == saved_since))
 
     def new_assets(self) -> tuple[str, ...]:
         """Return assets that cells executed here declare which are not saved; what a console ran is left out."""

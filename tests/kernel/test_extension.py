@@ -207,10 +207,16 @@ def test_unsaved_edits_are_named(project):
         me.session.refuse_unsaved()
 
 
-def test_what_is_saved_after_it_ran_is_no_unsaved_edit(project):
-    with person(project, ["K = 1", "%%asset a\na = K"]) as me:
+def test_a_cell_that_was_edited_and_saved_after_it_ran_is_to_be_run(project):
+    with person(project, ["K = 1", "%%asset a\na = K", "%%asset b\nb = K"]) as me:
         me.run_all()
         me.edit(1, "%%asset a\na = K + 1")
+        with pytest.raises(RefusedError, match="cell 2 was edited after this kernel ran it: run it first"):
+            me.session.refuse_unsaved()
+        me.edit(2, "%%asset b\nb = K + 1")
+        with pytest.raises(RefusedError, match="cells 2, 3 were edited after this kernel ran them: run them first"):
+            me.session.refuse_unsaved()
+        me.run_all()
         me.session.refuse_unsaved()
         me.type("%%asset a\na = K + 2", "cell-1").ok()
         with pytest.raises(RefusedError, match="cell 2 has unsaved edits: save first"):
