@@ -25,7 +25,11 @@ class AssetOptions(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     deps: tuple[str, ...] = ()
     use: tuple[str, ...] = ()
     partitions: str | None = None
+    """SPEC of its partitions, as written."""
     map: tuple[tuple[str, str], ...] = ()
+    """Upstream and mapping, as written."""
+    concat: tuple[tuple[str, str], ...] = ()
+    """Upstream whose partitions are given as one table, and the name of the column that holds the key."""
     io: str | None = None
     group: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
@@ -43,6 +47,7 @@ class AssetOptions(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds after which a value counts as stale although nothing that we watch changed."""
     pool: str | None = None
     backfill: str | None = None
+    """`single` or a number: how many partitions one execution of the body, and one run of a backfill, take."""
 
 
 class CellRef(msgspec.Struct, frozen=True, gc=False, order=True):
@@ -70,7 +75,11 @@ class AssetSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     upstream: tuple[str, ...] = ()
     """Every asset that it depends on, sorted."""
     inputs: tuple[str, ...] = ()
-    """Those of `upstream` whose values are loaded and bound, sorted (order-only ones are not)."""
+    """Those of `upstream` whose values are loaded and bound, sorted (order-only ones are not); and itself, if it reads
+    earlier partitions of its own."""
+    ranged: bool = False
+    """One execution of the body can take several partitions: it reads `partition.keys`, or `--backfill` says so; and it
+    does not read its own earlier ones."""
     setup_names: tuple[str, ...] = ()
     """Names bound by setup and parameters cells above that the body may see and reads."""
     parameters: tuple[str, ...] = ()

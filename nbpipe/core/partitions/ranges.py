@@ -10,13 +10,14 @@ is that key, whatever it looks like; parts with special characters stand in quot
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from pyroaring import BitMap
 
-from nbpipe.core.partitions.sets import Dimension, PartitionSet
-from nbpipe.core.partitions.subsets import PartitionSubset, box, single
-from nbpipe.core.partitions.texts import Word, cut, fail, read_word
+from nbpipe.core.partitions.sets import Dimension, PartitionSet, TimeDimension
+from nbpipe.core.partitions.subsets import PartitionSubset, box, nothing, runs, single
+from nbpipe.core.partitions.texts import Word, cut, fail, quote, read_word
 from nbpipe.errors import UnknownNameError
 
 WHAT = "range of partitions"
@@ -45,6 +46,47 @@ def parse_range(of: PartitionSet, text: str, now: datetime) -> PartitionSubset:
             raise fail(WHAT, text, 0, f"a key has the form {form}, a range {form}..{form}")
         parts = [_part(text, part, piece, now) for part, piece in zip(of.dimensions, pieces, strict=True)]
     return box(of, tuple(parts))
+
+
+def parse_ranges(of: PartitionSet, texts: Iterable[str], now: datetime) -> PartitionSubset:
+    """Read several ranges, see `parse_range`; return what is in any of them."""
+    found = nothing(of)
+    for text in texts:
+        found = found | parse_range(of, text, now)
+    return found
+
+
+def range_texts(subset: PartitionSubset) -> tuple[str, ...]:
+    """Return texts that `parse_ranges` reads as these partitions: ranges along time, keys where keys are listed."""
+    of = subset.of
+    inner = of.dimensions[of.inner]
+    if not isinstance(inner, TimeDimension):
+        return tuple(subset)
+    texts = []
+    for outer, bitmap in sorted(subset.families.items(), key=lambda item: item[0]):
+        for first, last in _stretches(inner, bitmap):
+            if first == last:
+                texts.append(of.key((outer, first)))
+                continue
+            parts = [quote(part.key(n)) for part, n in zip(of.dimensions, of.flat((outer, first)), strict=True)]
+            parts[of.inner] += ".." + quote(inner.key(last))
+            texts.append("|".join(parts))
+    return tuple(texts)
+
+
+def label_of(texts: tuple[str, ...], number: int) -> str:
+    """Return one text for a person: the key or range, or how many partitions there are."""
+    return texts[0] if len(texts) == 1 else f"{number:,} partitions"
+
+
+def _stretches(dimension: TimeDimension, ordinals: BitMap) -> Iterator[tuple[int, int]]:
+    """Yield first and last of what follows on each other; along a cron expression, by the windows that exist."""
+    if dimension.grain.dense:
+        yield from ((low, high - 1) for low, high in runs(ordinals))
+        return
+    existing = dimension.grain.existing(ordinals.min(), ordinals.max() + 1)
+    for low, high in runs(BitMap(existing.rank(ordinal) - 1 for ordinal in ordinals)):
+        yield existing[low], existing[high - 1]
 
 
 def _part(text: str, part: Dimension, piece: Word, now: datetime) -> BitMap:

@@ -4,6 +4,7 @@ Each port has a folder of back-ends and one contract test that runs on all of th
 public in `nbpipe.testing`.
 """
 
+from nbpipe.core.ports.backfills import BackfillStore
 from nbpipe.core.ports.execution import Executor, Kernel, KernelProvider, KernelRequest, ProgressListener
 from nbpipe.core.ports.partitions import PartitionStore
 from nbpipe.core.ports.state import AssetStore, RunStore, StateStore
@@ -11,6 +12,7 @@ from nbpipe.core.ports.values import IOManager, StoreTarget
 
 __all__ = [
     "AssetStore",
+    "BackfillStore",
     "Executor",
     "IOManager",
     "Kernel",

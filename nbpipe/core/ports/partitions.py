@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +13,7 @@ from nbpipe.core.records import (
 
 if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
     from nbpipe.core.partitions.chunks import PartitionFacts
+    from nbpipe.core.partitions.recipes import Recipe
     from nbpipe.core.partitions.records import NewPartition, PartitionDetail, SkippedPartition
     from nbpipe.core.partitions.registries import KeyRegistry
     from nbpipe.core.partitions.sets import Position
@@ -24,7 +25,7 @@ class PartitionStore(Protocol):
 
     Partitions are given by position, many of them as families (see `core.partitions`); `key` and `label` are what a
     person reads: a partition key, or a range. One event tells of all partitions of an asset that one call changes.
-    Code versions and data versions appear in facts as `chunks.number_of` of their texts.
+    In facts, data versions appear as `chunks.number_of` of their texts, and recipes by their number.
     """
 
     def commit(self, values: Sequence[NewPartition]) -> tuple[Materialization, ...]:
@@ -64,6 +65,9 @@ class PartitionStore(Protocol):
 
         O(chunks) the first time, then O(chunks that have changed).
         """
+
+    def recipes(self, env: str, asset: str) -> Mapping[int, Recipe]:
+        """Return every recipe by which partitions of an asset were made, by number; cached like `facts`."""
 
     def detail(self, env: str, asset: str, key: str, position: Position) -> PartitionDetail:
         """Return what is known of one partition. O(1)."""

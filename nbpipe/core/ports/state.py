@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from nbpipe.core.ports.backfills import BackfillStore
 from nbpipe.core.ports.partitions import PartitionStore
 from nbpipe.core.records import (
     AssetState,
@@ -176,6 +177,10 @@ class StateStore(AssetStore, RunStore, Protocol):
     @property
     def partitions(self) -> PartitionStore:
         """Return the part that is about partitions."""
+
+    @property
+    def backfills(self) -> BackfillStore:
+        """Return the part that is about backfills."""
 
     def revision(self) -> int:
         """Return a number that grows with every committed change."""

@@ -73,6 +73,11 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The selected assets, pinned as they are defined now, in topological order."""
     steps: tuple[StepPlan, ...] = ()
     """In an order in which one after the other would work."""
+    partitions: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """By selected asset that has partitions: which of them, as `partitions.ranges.range_texts`. They are executed in
+    the order of their keys."""
+    sets: Mapping[str, str] = MappingProxyType({})
+    """SPEC of the partitions of each asset that has some and is selected, or read by one that is."""
     notebooks: Mapping[str, str] = MappingProxyType({})
     """Content hash of each notebook when the plan was made."""
     notes: tuple[str, ...] = ()
@@ -100,6 +105,10 @@ class StepRequest(msgspec.Struct, frozen=True, kw_only=True):
     step: StepPlan
     assets: tuple[AssetSpec, ...] = ()
     """The step's selected assets."""
+    partitions: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """See `RunPlan.partitions`; of the whole run."""
+    sets: Mapping[str, str] = MappingProxyType({})
+    """See `RunPlan.sets`."""
     sources: Mapping[str, str] = MappingProxyType({})
     """Source text by component hash."""
     known: tuple[str, ...] = ()

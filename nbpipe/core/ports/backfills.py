@@ -1,0 +1,120 @@
+"""The part of the state store that is about backfills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from nbpipe.core.records import Run, RunAsset, Step, WorkerId
+
+if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.core.backfills.records import Backfill, BackfillStatus, Portion
+
+
+class BackfillStore(Protocol):
+    """What is known of backfills. Every call that changes something is one durable transaction.
+
+    One process at a time works on a backfill: its worker. Calls that take `worker` do nothing but raise if another one
+    has taken over since, so a process that was taken for dead can't harm.
+    """
+
+    def create(self, backfill: Backfill, requested: Mapping[str, Portion], plan: bytes) -> None:
+        """Record a backfill with what it covers, by asset. O(chunks), never O(partitions)."""
+
+    def backfill(self, backfill_id: str) -> Backfill | None:
+        """Return a backfill. An unambiguous prefix of the id is enough.
+
+        Raises:
+            UnknownNameError: several begin with the prefix.
+        """
+
+    def backfills(
+        self, *, env: str | None = None, statuses: Iterable[BackfillStatus] = (), limit: int = 50
+    ) -> list[Backfill]:
+        """Return backfills, newest first."""
+
+    def portions(self, backfill_id: str) -> dict[str, Portion]:
+        """Return what became of its partitions, by asset in topological order."""
+
+    def plan(self, backfill_id: str) -> bytes | None:
+        """Return what was given to `create`."""
+
+    def claim(self, backfill_id: str, worker: WorkerId, *, at: datetime, instead_of: WorkerId | None = None) -> bool:
+        """Begin to work on a backfill (`queued` or `running` -> `running`) by compare-and-set of its worker.
+
+        Args:
+            backfill_id: which.
+            worker: who begins.
+            at: now.
+            instead_of: the worker that has it now, which the caller knows to be gone; None if it has none.
+        """
+
+    def release(self, backfill_id: str, worker: WorkerId, *, at: datetime) -> None:
+        """Stop working on a backfill that goes on later (`running` -> `queued`).
+
+        Raises:
+            ConflictError: another worker has it.
+        """
+
+    def launch(
+        self,
+        backfill_id: str,
+        worker: WorkerId,
+        run: Run,
+        steps: Sequence[Step],
+        assets: Sequence[RunAsset],
+        plan: bytes,
+    ) -> None:
+        """Do `RunStore.create_run` for a run of the backfill, which it is noted to belong to until `settle`.
+
+        Raises:
+            ConflictError: another worker has the backfill, or it has ended.
+        """
+
+    def open_runs(self, backfill_id: str) -> list[str]:
+        """Return the ids of the runs that were launched and not settled, oldest first."""
+
+    def settle(
+        self, backfill_id: str, worker: WorkerId, run_id: str, ended: Mapping[str, Portion], *, at: datetime
+    ) -> None:
+        """Note what became of partitions in a run that has ended, once: a second call for the run does nothing.
+
+        Args:
+            backfill_id: which.
+            worker: who notes it.
+            run_id: the run; empty for partitions that no run will reach, because something upstream of them failed.
+            ended: what is done, failed, skipped and lost now, by asset; what was in another of these before leaves it.
+                `requested` is not read.
+            at: now.
+
+        Raises:
+            ConflictError: another worker has the backfill.
+        """
+
+    def retry(self, backfill_id: str, *, at: datetime) -> bool:
+        """Let what failed and what was lost be tried again: a backfill that has ended is `queued`. False if it is active."""
+
+    def advance(
+        self,
+        backfill_id: str,
+        status: BackfillStatus,
+        *,
+        at: datetime,
+        worker: WorkerId | None = None,
+        error: str | None = None,
+    ) -> bool:
+        """End a backfill; False if it has ended already.
+
+        Raises:
+            ConflictError: `worker` is given and another one has it.
+        """
+
+    def request_cancel(self, backfill_id: str, *, at: datetime) -> bool:
+        """Ask a backfill and its active runs to stop; one that nobody works on is canceled at once.
+
+        False if it has ended.
+        """
+
+    def runs(self, backfill_id: str, *, limit: int = 50) -> list[Run]:
+        """Return its runs, newest first."""
