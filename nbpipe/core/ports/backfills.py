@@ -93,7 +93,10 @@ class BackfillStore(Protocol):
         """
 
     def retry(self, backfill_id: str, *, at: datetime) -> bool:
-        """Let what failed and what was lost be tried again: a backfill that has ended is `queued`. False if it is active."""
+        """Let what failed and what was lost be tried again; one that has ended becomes `queued`.
+
+        False if it is active.
+        """
 
     def advance(
         self,
