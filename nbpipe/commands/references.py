@@ -90,7 +90,7 @@ def known_asset(workspace: Workspace, asset: str) -> AssetState | None:
 
 
 def whole_asset(text: str, command: str) -> Reference:
-    """Read a reference that must not name a version.
+    """Read a reference that must name neither a version nor a partition.
 
     Raises:
         UsageError: it does, or can't be read.
@@ -98,6 +98,8 @@ def whole_asset(text: str, command: str) -> Reference:
     reference = parse_reference(text)
     if reference.version is not None:
         raise UsageError(f"{command} is about a whole asset: leave out #{reference.version}")
+    if reference.partition:
+        raise UsageError(f"{command} is about a whole asset: leave out @{reference.partition}")
     return reference
 
 
