@@ -238,6 +238,13 @@ class PartitionFacts(msgspec.Struct, frozen=True, dict=True):
         return b"".join(parts)
 
 
+def whole_facts(data_version: str | None) -> PartitionFacts:
+    """Return the facts of an asset without partitions, as links to it read them; None: it has no value."""
+    if data_version is None:
+        return PartitionFacts({})
+    return PartitionFacts({((), 0): ChunkFacts().materialize(0, version=number_of(data_version), inputs=0, code=0)})
+
+
 def joined(offsets: Iterable[tuple[int, BitMap]]) -> BitMap:
     """Return ordinals from the offsets in each block."""
     return BitMap.union(BitMap(), *(bitmap.shift(block * CHUNK) for block, bitmap in offsets if bitmap))

@@ -61,6 +61,14 @@ class Inputs:
         return added(((hash_of(one.name), one.read(outer, wanted)) for one in self._columns), length)
 
 
+def link_version(link: Link, facts: PartitionFacts, outer: Outer, ordinal: int, now: datetime) -> str:
+    """Return what stands for the data of one upstream where many of its partitions feed one: 16 hexadecimal digits.
+
+    It is recorded as the data version of that input. An asset without partitions is at `((), 0)`.
+    """
+    return f"{Inputs([(link, facts)], now).fingerprint(outer, ordinal):016x}"
+
+
 def added(columns: Iterable[tuple[int, bytes]], length: int) -> bytes:
     """Return the sum of columns times factors (made odd), number by number, modulo 2**64."""
     mask = int.from_bytes((b"\xff" * WIDTH + bytes(WIDTH)) * (length // 2 + 1), "little")

@@ -15,7 +15,7 @@ import msgspec
 from pyroaring import BitMap
 
 from nbpipe.core.keys import UNPARTITIONED
-from nbpipe.core.partitions.mappings import DimensionMapping
+from nbpipe.core.partitions.mappings import DimensionMapping, gives_one
 from nbpipe.core.partitions.registries import KeyRegistry
 from nbpipe.core.partitions.sets import ListedDimension, Outer, PartitionSet
 from nbpipe.core.partitions.subsets import Families, PartitionSubset, box, union
@@ -49,6 +49,16 @@ class Link(msgspec.Struct, frozen=True):
     down: PartitionSet
     parts: tuple[Part, ...]
     """One for each dimension of the upstream."""
+
+    @property
+    def single(self) -> bool:
+        """Return whether a partition can only ever be fed by one: it gets a value, and never a dict of them."""
+        return self.up == WHOLE or all(_is_one(part) for part in self.parts)
+
+    @property
+    def lenient(self) -> bool:
+        """Return whether a partition is fed by whatever there is (`all`), so that none of it must be there."""
+        return self.up != WHOLE and all(isinstance(part, Fixed) and part.keys == "all" for part in self.parts)
 
     def upstream_of(self, subset: PartitionSubset, now: datetime) -> PartitionSubset:
         """Return the upstream partitions that feed some partitions of the asset.
@@ -112,6 +122,12 @@ class Link(msgspec.Struct, frozen=True):
                 else:
                     found[index] = BitMap(map(dimension.ordinal, part.keys))
         return found
+
+
+def _is_one(part: Part) -> bool:
+    if isinstance(part, Pair):
+        return gives_one(part.mapping)
+    return part.keys == "latest" or (part.keys != "all" and len(part.keys) == 1)
 
 
 def _by_dimension(of: PartitionSet, outer: Outer, bitmap: BitMap) -> list[tuple[BitMap, int]]:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 from pyroaring import BitMap
 
-from nbpipe.core.partitions.grains import Hourly, aligned
+from nbpipe.core.partitions.grains import Daily, Hourly, Monthly, Weekly, aligned
 from nbpipe.core.partitions.sets import AnyGrain, ListedDimension, TimeDimension
 
 
@@ -93,6 +93,25 @@ class Translated(msgspec.Struct, frozen=True, dict=True):
 
 
 DimensionMapping: TypeAlias = Same | Shifted | Overlapping | Translated
+
+
+_WITHIN = ((Hourly, Daily), (Hourly, Weekly), (Hourly, Monthly), (Daily, Weekly), (Daily, Monthly))
+"""Windows of the first lie within one window of the second, in one time zone.
+
+But for a few hours of the 20th century: where clocks went back at midnight by half an hour, 90 minutes are of two days.
+"""
+
+
+def gives_one(mapping: DimensionMapping) -> bool:
+    """Return whether an ordinal can only ever be fed by one, or none."""
+    if isinstance(mapping, Shifted):
+        return mapping.first == mapping.last
+    if isinstance(mapping, Overlapping):
+        down, up = mapping.down.grain, mapping.up.grain
+        return down == up or (down.zone == up.zone and (type(down), type(up)) in _WITHIN)
+    if isinstance(mapping, Translated):
+        return len({key for _, key in mapping.pairs}) == len(mapping.pairs)
+    return True
 
 
 def overlapping(source: AnyGrain, target: AnyGrain, ordinals: BitMap) -> BitMap:

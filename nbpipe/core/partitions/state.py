@@ -163,7 +163,7 @@ def _assess(
         unsound = union(unsound, reached)
     for link in asset.links:
         if link.upstream == asset.asset:
-            reached = _carried(link, unsound, judged, now)
+            reached = carried(link, unsound, judged, now)
             above[link.upstream] = reached
             unsound = union(unsound, reached)
     return PartitionState(
@@ -232,7 +232,7 @@ def _different(chunk: ChunkFacts, block: int, wanted: BitMap, expected: bytes) -
     return BitMap(low + index for index, (one, other) in enumerate(pairs) if one != other) & chunk.executed
 
 
-def _carried(link: Link, unsound: Families, judged: Families, now: datetime) -> Families:
+def carried(link: Link, unsound: Families, judged: Families, now: datetime) -> Families:
     """Return what an unsound earlier partition makes stale, along the whole chain of a self-dependency."""
     shift = _shift_of(link)
     reached = _NONE

@@ -8,10 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from nbpipe.core.partitions.chunks import ChunkFacts, PartitionFacts, number_of, whole_facts
 from nbpipe.core.partitions.fitting import link
+from nbpipe.core.partitions.inputs import link_version
 from nbpipe.core.partitions.links import WHOLE
 from nbpipe.core.partitions.mapping_syntax import parse_map, parse_mapping
 from nbpipe.core.partitions.ranges import parse_range
+from nbpipe.core.partitions.sets import CHUNK
 from nbpipe.core.partitions.spec_syntax import parse_partitions
 from nbpipe.core.partitions.subsets import PartitionSubset, everything, nothing, single
 from nbpipe.errors import DeclarationError
@@ -302,3 +305,63 @@ def test_ranges_map_at_once():
     found = made("hourly:1900-01-01T00", "daily:1900-01-01", None)
     whole = parse_range(found.down, "1900-01-01..2023-12-31", NOW)
     assert len(found.upstream_of(whole, NOW)) == len(whole) * 24
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "rule", "single", "lenient"),
+    [
+        (None, None, None, True, False),
+        (None, DAILY, None, True, False),
+        (DAILY, None, None, False, True),
+        (DAILY, None, "latest", True, False),
+        (DAILY, None, "keys(2024-01-01)", True, False),
+        (DAILY, DAILY, None, True, False),
+        (DAILY, DAILY, "all", False, True),
+        (DAILY, DAILY, "latest", True, False),
+        (DAILY, DAILY, "offset(-1)", True, False),
+        (DAILY, DAILY, "offset(-6,0)", False, False),
+        (DAILY, DAILY, "keys(2024-01-01)", True, False),
+        (DAILY, DAILY, "keys(2024-01-01,2024-01-02)", False, False),
+        (DAILY, HOURLY, None, True, False),
+        (HOURLY, DAILY, None, False, False),
+        (MONTHLY, DAILY, None, True, False),
+        (WEEKLY, DAILY, None, True, False),
+        (DAILY, WEEKLY, None, False, False),
+        (WEEKLY, MONTHLY, None, False, False),
+        (MONTHLY, WEEKLY, None, False, False),
+        (DAILY + BERLIN, HOURLY, None, False, False),
+        (DAILY + BERLIN, DAILY, None, False, False),
+        (DAILY + BERLIN, DAILY, "identity", True, False),
+        (DAILY, "cron(0 6 * * *):2024-01-01", None, False, False),
+        ("static:a,b", "static:a,b", None, True, False),
+        ("static:a,b", "static:x,y", "static(a:x,b:y)", True, False),
+        ("static:a,b", "static:x,y", "static(a:x,b:x)", False, False),
+        ("static:a", None, None, False, True),
+        (DATE_REGION, DATE_REGION, None, True, False),
+        (DATE_REGION, DAILY, None, False, False),
+        (DATE_REGION, DAILY, "region=keys(eu)", True, False),
+        (DAILY, DATE_REGION, None, True, False),
+        (DATE_REGION, None, None, False, True),
+        (DATE_REGION, None, "date=latest,region=keys(eu)", True, False),
+    ],
+)
+def test_whether_one_or_many_feed_follows_from_the_mapping_alone(up, down, rule, single, lenient):
+    found = made(up, down, rule)
+    assert (found.single, found.lenient) == (single, lenient)
+
+
+def test_what_stands_for_the_data_of_an_upstream_changes_with_it():
+    found = made(None, DAILY, None)
+    outer, inner = found.down.position("2024-02-01")
+    versions = [link_version(found, whole_facts(data), outer, inner, NOW) for data in (None, "one", "two", "one")]
+    assert len(set(versions)) == 3
+    assert versions[1] == versions[3]
+    assert {len(version) for version in versions} == {16}
+
+
+def test_one_partition_is_stood_for_by_its_own_data():
+    found = made(DAILY, DAILY, None)
+    outer, inner = found.down.position("2024-02-01")
+    chunk = ChunkFacts().materialize(inner % CHUNK, version=number_of("one"), inputs=0, code=0)
+    facts = PartitionFacts({(outer, inner // CHUNK): chunk})
+    assert link_version(found, facts, outer, inner, NOW) == f"{number_of('one'):016x}"
