@@ -7,6 +7,7 @@ from typing import Any
 from pyroaring import BitMap
 
 from nbpipe.core.partitions.chunks import ChunkFacts, PartitionFacts
+from nbpipe.core.partitions.recipes import Recipe
 from nbpipe.core.partitions.records import NewPartition, SkippedPartition
 from nbpipe.core.partitions.sets import Position
 from nbpipe.core.partitions.subsets import Families
@@ -31,9 +32,14 @@ def value_of(position: Position, path: str | None = None, *, fingerprint: int = 
     return NewPartition(position=position, value=new(**value), inputs=fingerprint)
 
 
+def recipe(code_version: str = "c1", **changes: Any) -> Recipe:
+    """Return how values are made here."""
+    return Recipe(code=(("body", "h1"),), code_version=code_version, **changes)
+
+
 def skipped(position: Position, **changes: Any) -> SkippedPartition:
     """Return a partition that had nothing to do."""
-    values = {"env": "default", "asset": "a", "partition": str(position[1]), "code_version": "c1", "at": NOON}
+    values = {"env": "default", "asset": "a", "partition": str(position[1]), "recipe": recipe(), "at": NOON}
     return SkippedPartition(position=position, **{**values, **changes})
 
 

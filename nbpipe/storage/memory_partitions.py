@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -10,6 +10,7 @@ import msgspec
 from pyroaring import BitMap
 
 from nbpipe.core.partitions.chunks import PartitionFacts
+from nbpipe.core.partitions.recipes import Recipe, recipe_of
 from nbpipe.core.partitions.records import NewPartition, PartitionDetail, SkippedPartition
 from nbpipe.core.partitions.registries import KeyRegistry, check_key
 from nbpipe.core.partitions.sets import Position
@@ -76,7 +77,8 @@ class MemoryPartitions(MemoryPart):
                 for place, items in by_chunk((each.position, each) for each in group):
                     for offset, one in items:
                         chunk = kept.chunks.get(place, KeptChunk())
-                        kept.change(place, chunk.skip(offset, event, inputs=one.inputs, code_version=one.code_version))
+                        recipe = kept.recipe(one.recipe)
+                        kept.change(place, chunk.skip(offset, event, inputs=one.inputs, recipe=recipe))
                         if run_id is not None:
                             kept.mark(run_id, place, BitMap((offset,)), on=False)
                 self._end(run_id, asset, [(each.partition, None) for each in group], "skipped", reason)
@@ -136,6 +138,11 @@ class MemoryPartitions(MemoryPart):
         """See `PartitionStore`."""
         with self._reading():
             return self._known(env, asset).read()
+
+    def recipes(self, env: str, asset: str) -> Mapping[int, Recipe]:
+        """See `PartitionStore`."""
+        with self._reading():
+            return self._known(env, asset).recipes
 
     def detail(self, env: str, asset: str, key: str, position: Position) -> PartitionDetail:
         """See `PartitionStore`."""
@@ -296,9 +303,8 @@ class MemoryPartitions(MemoryPart):
             values[old - 1].superseded = when[0]
         values.append(KeptValue(record, Details()))
         self._materializations.append(values[-1])
-        changed = chunk.materialize(
-            offset, data_version=value.stored.data_version, inputs=new.inputs, code_version=value.code_version
-        )
+        recipe = kept.recipe(recipe_of(value))
+        changed = chunk.materialize(offset, data_version=value.stored.data_version, inputs=new.inputs, recipe=recipe)
         kept.change(place, changed)
         if value.run_id is not None:
             kept.mark(value.run_id, place, BitMap((offset,)), on=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 
@@ -11,7 +12,7 @@ from nbpipe.core.records import ACTIVE_RUN, Outcome, Run, RunAsset, RunStatus, S
 from nbpipe.errors import ConflictError, UnknownNameError
 from nbpipe.storage import codec
 from nbpipe.storage.memory_base import KeptRun, MemoryPart
-from nbpipe.storage.outcomes import END_OF_ASSETS, END_OF_STEPS, RUN_EVENTS, STEP_EVENTS, ambiguous, left_behind
+from nbpipe.storage.outcomes import END_OF_ASSETS, END_OF_STEPS, PARTITION_EVENTS, RUN_EVENTS, STEP_EVENTS, ambiguous, left_behind
 
 
 class MemoryRuns(MemoryPart):
@@ -143,10 +144,53 @@ class MemoryRuns(MemoryPart):
         with self._reading():
             return list(self._runs[run_id].steps) if run_id in self._runs else []
 
-    def run_assets(self, run_id: str) -> list[RunAsset]:
+    def end_partitions(
+        self, run_id: str, asset: str, outcome: Outcome, *, at: datetime, error: str | None = None, label: str = ""
+    ) -> None:
         """See `RunStore`."""
+        with self._changing():
+            run = self._known(run_id)
+            if run.record.status not in ACTIVE_RUN:
+                return
+            message = None if error is None else codec.clean(error)
+            ended = 0
+            for index, place in enumerate(run.assets):
+                if place.asset == asset and place.partition and place.outcome in {"queued", "running"}:
+                    run.assets[index] = msgspec.structs.replace(place, outcome=outcome, error=message)
+                    ended += 1
+            if ended:
+                data = {"partitions": ended, **({"error": message} if message else {})}
+                kind = PARTITION_EVENTS[outcome]
+                self._note(run.record.env, kind, at, asset=asset, partition=label, run_id=run_id, data=data)
+
+    def run_assets(
+        self,
+        run_id: str,
+        *,
+        assets: Iterable[str] | None = None,
+        outcomes: Iterable[Outcome] | None = None,
+        limit: int | None = None,
+    ) -> list[RunAsset]:
+        """See `RunStore`."""
+        names = None if assets is None else set(assets)
+        wanted = None if outcomes is None else set(outcomes)
         with self._reading():
-            return list(self._runs[run_id].assets) if run_id in self._runs else []
+            every = self._runs[run_id].assets if run_id in self._runs else []
+            found = (
+                place
+                for place in every
+                if (names is None or place.asset in names) and (wanted is None or place.outcome in wanted)
+            )
+            return list(islice(found, limit))
+
+    def outcome_counts(self, run_id: str) -> dict[str, dict[Outcome, int]]:
+        """See `RunStore`."""
+        found: dict[str, dict[Outcome, int]] = {}
+        for place in self.run_assets(run_id):
+            counts = found.setdefault(place.asset, {})
+            outcome = "unchanged" if place.outcome == "skipped" and place.done else place.outcome
+            counts[outcome] = counts.get(outcome, 0) + 1
+        return found
 
     def plan(self, run_id: str) -> bytes | None:
         """See `RunStore`."""
@@ -195,7 +239,7 @@ class MemoryRuns(MemoryPart):
         """End what is queued or running in a run. An asset that was running in a failed run has failed itself."""
         env, run_id = run.record.env, run.record.id
         for place in run.assets if status == "failure" else ():
-            if place.outcome == "running":
+            if place.outcome == "running" and not place.partition:  # those of partitions have marks
                 reason = error or "the run failed"
                 self._partition(env, place.asset, place.partition).fail(reason, at=at, run_id=run_id)
                 data = {"error": reason}

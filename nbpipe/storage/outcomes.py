@@ -50,6 +50,11 @@ ASSET_EVENTS: dict[Outcome, str] = {
     "canceled": "asset_canceled",
 }
 
+#: The same for what is told of many partitions at once.
+PARTITION_EVENTS: dict[Outcome, str] = {
+    outcome: kind.replace("asset_", "partitions_") for outcome, kind in ASSET_EVENTS.items()
+}
+
 
 def left_behind(old: str, error: str | None) -> str | None:
     """Return the error of a step or asset that was `old` when its run ended with `error`."""

@@ -28,14 +28,12 @@ class KeptChunk(msgspec.Struct, frozen=True, kw_only=True):
     notes: Column = Column()
     """The event that tells why the partition failed or was skipped; else 0."""
 
-    def materialize(self, offset: int, *, data_version: str, inputs: int, code_version: str) -> KeptChunk:
+    def materialize(self, offset: int, *, data_version: str, inputs: int, recipe: int) -> KeptChunk:
         """Return the chunk with one version more, which is current."""
         version = self.last.get(offset) + 1
         return msgspec.structs.replace(
             self,
-            facts=self.facts.materialize(
-                offset, version=number_of(data_version), inputs=inputs, code=number_of(code_version)
-            ),
+            facts=self.facts.materialize(offset, version=number_of(data_version), inputs=inputs, code=recipe),
             current=self.current.put(offset, version),
             last=self.last.put(offset, version),
             notes=self.notes.fill(BitMap((offset,)), 0),
@@ -45,9 +43,9 @@ class KeptChunk(msgspec.Struct, frozen=True, kw_only=True):
         """Return the chunk after failed attempts that an event tells of."""
         return msgspec.structs.replace(self, facts=self.facts.fail_all(offsets), notes=self.notes.fill(offsets, event))
 
-    def skip(self, offset: int, event: int, *, inputs: int, code_version: str) -> KeptChunk:
+    def skip(self, offset: int, event: int, *, inputs: int, recipe: int) -> KeptChunk:
         """Return the chunk after an execution that had nothing to do."""
-        facts = self.facts.skip(offset, inputs=inputs, code=number_of(code_version))
+        facts = self.facts.skip(offset, inputs=inputs, code=recipe)
         return msgspec.structs.replace(self, facts=facts, notes=self.notes.put(offset, event))
 
     def hold(self, offset: int, version: int, *, data_version: str) -> KeptChunk:

@@ -12,6 +12,7 @@ from nbpipe.storage.partition_tables import (
     OUTDATED,
     partition_chunks,
     partition_marks,
+    partition_recipes,
     partition_templates,
     partition_values,
 )
@@ -111,6 +112,45 @@ def update_chunk(_: Dialect) -> Query:
             places=given("where", type_=sa.LargeBinary),
         )
     )
+
+
+def add_recipe(dialect: Dialect) -> Query:
+    """A recipe by which partitions of an asset are made, once."""
+    return (
+        dialect.insert(partition_recipes)
+        .values({column.name: given(column.name) for column in partition_recipes.c})
+        .on_conflict_do_nothing(index_elements=["asset_id", "number"])
+    )
+
+
+def newest_recipe(_: Dialect) -> Query:
+    """The number of an asset, and the event that added its newest recipe."""
+    return (
+        sa.select(assets.c.id, sa.func.max(partition_recipes.c.revision))
+        .join_from(assets, partition_recipes, partition_recipes.c.asset_id == assets.c.id)
+        .where(_named())
+        .group_by(assets.c.id)
+    )
+
+
+def select_recipes(_: Dialect) -> Query:
+    """The recipes of an asset that were added since an event."""
+    return (
+        sa.select(
+            partition_recipes.c.number,
+            partition_recipes.c.code_version,
+            code_versions.c.components,
+            partition_recipes.c.content,
+        )
+        .join_from(partition_recipes, code_versions, code_versions.c.code_version == partition_recipes.c.code_version)
+        .where(partition_recipes.c.asset_id == given("asset"), partition_recipes.c.revision > given("after"))
+        .order_by(partition_recipes.c.number)
+    )
+
+
+def drop_recipes(_: Dialect) -> Query:
+    """Remove the recipes of an asset."""
+    return sa.delete(partition_recipes).where(partition_recipes.c.asset_id == given("asset"))
 
 
 def add_template(dialect: Dialect) -> Query:

@@ -2,7 +2,7 @@
 
 State does not grow by rows: facts of 4,096 partitions are one row of `partition_chunks`. History does, by one row of
 `partition_values` for each commit: it is kept small, and nothing reads it but by its index. Who works on what is kept
-by run, so that it ends with the run.
+by run, so that it ends with the run. Facts name a recipe by its number: few rows, whatever the number of partitions.
 """
 
 from __future__ import annotations
@@ -43,6 +43,16 @@ partition_chunks = Table(
     ),  # after the facts, which are read without them
     UniqueConstraint("asset_id", "family", "block"),
     Index("ix_partition_chunks_changed", "asset_id", "revision"),
+)
+
+partition_recipes = Table(
+    "partition_recipes",
+    metadata,
+    Column("asset_id", BigInteger, ForeignKey("assets.id"), primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # with a sign, see `recipe_rows`
+    Column("revision", BigInteger, nullable=False),  # the event of the first commit or skip by it
+    Column("code_version", Text, ForeignKey("code_versions.code_version"), nullable=False),
+    Column("content", Text, nullable=False),
 )
 
 partition_templates = Table(

@@ -219,6 +219,46 @@ def select_run_assets(_: Dialect) -> Query:
     )
 
 
+def select_some_run_assets(dialect: Dialect) -> Query:
+    """Those of some assets that have some outcomes; either may be NULL, and then does not matter."""
+    names, wanted = given("names", type_=sa.Text), given("outcomes", type_=sa.Text)
+    return (
+        select_run_assets(dialect)
+        .where(
+            sa.or_(names.is_(None), assets.c.name.in_(dialect.listed("names"))),
+            sa.or_(wanted.is_(None), run_assets.c.outcome.in_(dialect.listed("outcomes"))),
+        )
+        .limit(given("limit", type_=sa.Integer))
+    )
+
+
+def count_outcomes(_: Dialect) -> Query:
+    """How many places of a run have which outcome, by asset in the order of its plan."""
+    idle = sa.and_(run_assets.c.outcome == "skipped", run_assets.c.version == 0)
+    outcome = sa.case((idle, "unchanged"), else_=run_assets.c.outcome).label("found")
+    return (
+        sa.select(assets.c.name, outcome, sa.func.count())
+        .join_from(run_assets, assets, assets.c.id == run_assets.c.asset_id)
+        .where(run_assets.c.run_id == given("run"))
+        .group_by(assets.c.name, outcome)
+        .order_by(sa.func.min(run_assets.c.position))
+    )
+
+
+def end_partitions(_: Dialect) -> Query:
+    """End the partitions of an asset of a run that have not ended."""
+    return (
+        sa.update(run_assets)
+        .where(
+            run_assets.c.run_id == given("run"),
+            run_assets.c.asset_id == given("asset"),
+            run_assets.c.partition != "",
+            run_assets.c.outcome.in_(("queued", "running")),
+        )
+        .values(outcome=given("new"), error=given("message", type_=sa.Text))
+    )
+
+
 def select_outcomes(dialect: Dialect) -> Query:
     """Places in a run of the assets in a list."""
     return (
@@ -233,7 +273,12 @@ def select_running_assets(_: Dialect) -> Query:
     """Assets of a run that are being executed."""
     return (
         sa.select(run_assets.c.asset_id, run_assets.c.partition)
-        .where(run_assets.c.run_id == given("run"), run_assets.c.outcome == "running", literal(ACTIVE_ASSETS))
+        .where(
+            run_assets.c.run_id == given("run"),
+            run_assets.c.partition == "",  # those of partitions have marks
+            run_assets.c.outcome == "running",
+            literal(ACTIVE_ASSETS),
+        )
         .order_by(run_assets.c.position)
     )
 

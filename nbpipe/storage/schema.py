@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 #: Revision of these tables: the number of the newest file in `migrations/versions`.
-SCHEMA = "0001"
+SCHEMA = "0002"
 
 #: Conditions of partial indexes. A query uses such an index only if it repeats the condition literally.
 ACTIVE_RUNS = "status IN ('queued', 'starting', 'running')"

@@ -245,7 +245,11 @@ class SqlAssets(SqlPart):
         transaction.run(queries.move_events, source=number, target=into)
         transaction.run(queries.move_run_assets, source=number, target=into)
         transaction.run(queries.drop_states, asset=number)
-        for drop in (partition_queries.drop_marks_of_asset, partition_queries.drop_chunks):
+        for drop in (
+            partition_queries.drop_marks_of_asset,
+            partition_queries.drop_chunks,
+            partition_queries.drop_recipes,
+        ):
             transaction.run(drop, asset=number)
         for drop in (registry_queries.drop_keys, registry_queries.drop_registries):
             transaction.run(drop, asset=number)

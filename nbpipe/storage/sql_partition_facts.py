@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 from pyroaring import BitMap
 
 from nbpipe.core.partitions.chunks import ChunkFacts, PartitionFacts, chunk_from_bytes
+from nbpipe.core.partitions.recipes import Recipe
 from nbpipe.core.partitions.records import PartitionDetail
 from nbpipe.core.partitions.sets import ChunkId, Position
 from nbpipe.core.records import Materialization
-from nbpipe.storage import codec
+from nbpipe.storage import codec, recipe_rows
 from nbpipe.storage import partition_queries as queries
 from nbpipe.storage import partition_values as values_of
 from nbpipe.storage.database import Database, Row, Transaction
@@ -32,15 +35,25 @@ class _Seen(NamedTuple):
     """With what runs work on."""
 
 
+class _Known(NamedTuple):
+    """The recipes that were read of an asset."""
+
+    asset: int
+    revision: int
+    recipes: Mapping[int, Recipe]
+
+
+_UNKNOWN = _Known(-1, -1, MappingProxyType({}))
 _UNSEEN = _Seen(-1, -1, PartitionFacts({}), [], PartitionFacts({}))
 
 
 class SqlPartitionFacts(SqlPart):
-    """Reads facts and values of partitions; remembers the facts of each asset."""
+    """Reads facts and values of partitions; remembers the facts and recipes of each asset."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._seen: dict[tuple[str, str], _Seen] = {}
+        self._known_recipes: dict[tuple[str, str], _Known] = {}
 
     def facts(self, env: str, asset: str) -> PartitionFacts:
         """See `PartitionStore`."""
@@ -59,6 +72,22 @@ class SqlPartitionFacts(SqlPart):
         facts = PartitionFacts({**seen.facts.chunks, **read}) if read else seen.facts
         self._seen[env, asset] = seen = _Seen(row[0], row[1], facts, marks, _with_marks(facts, marks))
         return seen.shown
+
+    def recipes(self, env: str, asset: str) -> Mapping[int, Recipe]:
+        """See `PartitionStore`."""
+        known = self._known_recipes.get((env, asset), _UNKNOWN)
+        with self._database.read() as transaction:
+            row = transaction.one(queries.newest_recipe, env=env, name=asset)
+            if row is None:
+                return _UNKNOWN.recipes
+            if tuple(row) == (known.asset, known.revision):
+                return known.recipes
+            if row[0] != known.asset or row[1] < known.revision:
+                known = _UNKNOWN
+            added = transaction.all(queries.select_recipes, asset=row[0], after=known.revision)
+        found = MappingProxyType({**known.recipes, **dict(map(recipe_rows.recipe, added))})
+        self._known_recipes[env, asset] = _Known(row[0], row[1], found)
+        return found
 
     def detail(self, env: str, asset: str, key: str, position: Position) -> PartitionDetail:
         """See `PartitionStore`."""

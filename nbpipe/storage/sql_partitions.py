@@ -20,8 +20,9 @@ from nbpipe.storage.database import Database, Transaction
 from nbpipe.storage.partition_chunks import family_text
 from nbpipe.storage.partition_groups import address_of, by_chunk, cut, label_of, of_commit, of_skip
 from nbpipe.storage.sql_base import Happening
-from nbpipe.storage.sql_chunks import OpenChunk, SqlChunks, mark, unmark
+from nbpipe.storage.sql_chunks import SqlChunks, mark, unmark
 from nbpipe.storage.sql_partition_facts import SqlPartitionFacts
+from nbpipe.storage.sql_partition_values import SharedParts, add_value
 from nbpipe.storage.sql_registries import SqlRegistries
 
 _NEVER = 2**62
@@ -57,12 +58,12 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
                 data = {"reason": codec.clean(reason), "partitions": len(group)}
                 happening = Happening(env, "partitions_skipped", number, label, run_id, data)
                 event = self._note(transaction, happening, max(each.at for each in group))
+                shared = SharedParts(transaction, number, event)
                 for place, each in by_chunk((each.position, each) for each in group):
                     with self._chunk(transaction, number, place, event) as chunk:
                         for offset, one in each:
-                            chunk.kept = chunk.kept.skip(
-                                offset, event, inputs=one.inputs, code_version=one.code_version
-                            )
+                            recipe = shared.recipe(one.recipe)
+                            chunk.kept = chunk.kept.skip(offset, event, inputs=one.inputs, recipe=recipe)
                         unmark(transaction, run_id, chunk.number, BitMap(offset for offset, _ in each))
                 keys = ((each.partition, None) for each in group)
                 self._end(transaction, run_id, number, keys, "skipped", codec.clean(reason))
@@ -186,11 +187,11 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
         at = max(each.value.created_at for each in group.values())
         data = {} if len(group) == 1 else {"partitions": len(group)}
         event = self._note(transaction, Happening(env, "partitions_materialized", number, label, run_id, data), at)
-        templates = _Templates(transaction)
+        shared = SharedParts(transaction, number, event)
         for place, found in by_chunk((each.position, (index, each)) for index, each in group.items()):
             with self._chunk(transaction, number, place, event) as chunk:
                 for offset, (index, new) in found:
-                    made[index] = _add(transaction, chunk, offset, new, templates, (event, at, run_id))
+                    made[index] = add_value(transaction, chunk, offset, new, shared, (event, at, run_id))
                 unmark(transaction, run_id, chunk.number, BitMap(offset for offset, _ in found))
         keys = ((each.value.partition, made[index].version) for index, each in group.items())
         self._end(transaction, run_id, number, keys, "success", None)
@@ -210,66 +211,3 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
             return
         common = {"run": run_id, "asset": number, "new": outcome, "message": error}
         transaction.many(run_queries.set_outcome, ({**common, "part": key, "number": made} for key, made in keys))
-
-
-class _Templates:
-    """Finds or adds what values share, each once in a transaction."""
-
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
-        self._numbers: dict[str, int] = {}
-
-    def number(self, code: tuple[tuple[str, str], ...], code_version: str, content: str) -> int:
-        """Return the number of a template."""
-        digest = values_of.digest(code_version, content)
-        if digest not in self._numbers:
-            found = self._transaction.one(queries.find_template, digest=digest)
-            if found is None:
-                components = codec.encode_text(code)
-                self._transaction.run(asset_queries.add_code, code_version=code_version, components=components)
-                row = {"digest": digest, "code_version": code_version, "content": content}
-                self._transaction.run(queries.add_template, **row)
-                found = self._transaction.one(queries.find_template, digest=digest)
-            assert found is not None  # noqa: S101 - it was inserted within this transaction
-            self._numbers[digest] = int(found[0])
-        return self._numbers[digest]
-
-
-def _add(
-    transaction: Transaction,
-    chunk: OpenChunk,
-    offset: int,
-    new: NewPartition,
-    templates: _Templates,
-    event: tuple[int, datetime, str | None],
-) -> Materialization:
-    """Add one value to a chunk."""
-    number, at, run_id = event
-    value, old = new.value, chunk.kept.current.get(offset)
-    if value.sources:
-        texts = ({"hash": key, "text": codec.clean(text)} for key, text in value.sources.items())
-        transaction.many(asset_queries.add_source, texts)
-    template, own = values_of.divided(value, value.created_at - at)
-    content = codec.encode_text(template)
-    chunk.kept = chunk.kept.materialize(
-        offset, data_version=value.stored.data_version, inputs=new.inputs, code_version=value.code_version
-    )
-    version = chunk.kept.last.get(offset)
-    place = {"chunk": chunk.number, "offset": offset}
-    encoded = values_of.encode_own(own)
-    row = transaction.number(
-        queries.add_value,
-        chunk_id=chunk.number,
-        place=offset,
-        version=version,
-        template_id=templates.number(value.code, value.code_version, content),
-        event_id=number,
-        own=encoded,
-    )
-    if version > 1:
-        transaction.run(queries.count_newer, **place, number=version)
-    if old:
-        transaction.run(queries.supersede, **place, number=old, event=number)
-    components, stamp = codec.encode_text(value.code), codec.stamp(at)
-    columns = (row, version, 0, encoded, stamp, run_id, value.code_version, components, content)
-    return values_of.materialization(value.env, value.asset, value.partition, columns)

@@ -24,12 +24,15 @@ from nbpipe.storage.outcomes import (
     CANDIDATES,
     END_OF_ASSETS,
     END_OF_STEPS,
+    PARTITION_EVENTS,
     RUN_EVENTS,
     STEP_EVENTS,
     ambiguous,
     left_behind,
 )
 from nbpipe.storage.sql_base import Happening, SqlPart
+
+_ALL = 2**31 - 1
 
 
 class SqlRuns(SqlPart):
@@ -176,10 +179,50 @@ class SqlRuns(SqlPart):
         with self._database.read() as transaction:
             return [rows.step(row) for row in transaction.all(queries.select_steps, run=run_id)]
 
-    def run_assets(self, run_id: str) -> list[RunAsset]:
+    def end_partitions(
+        self, run_id: str, asset: str, outcome: Outcome, *, at: datetime, error: str | None = None, label: str = ""
+    ) -> None:
+        """See `RunStore`. In a run that has ended outcomes stay as they are."""
+        with self._database.write() as transaction:
+            status, env = self._known(transaction, run_id)
+            if status not in ACTIVE_RUN:
+                return
+            number = self._asset(transaction, env, asset)
+            message = None if error is None else codec.clean(error)
+            ended = transaction.run(queries.end_partitions, run=run_id, asset=number, new=outcome, message=message)
+            if ended:
+                data = {"partitions": ended, **({"error": message} if message else {})}
+                self._note(transaction, Happening(env, PARTITION_EVENTS[outcome], number, label, run_id, data), at)
+
+    def run_assets(
+        self,
+        run_id: str,
+        *,
+        assets: Iterable[str] | None = None,
+        outcomes: Iterable[Outcome] | None = None,
+        limit: int | None = None,
+    ) -> list[RunAsset]:
         """See `RunStore`."""
+        given = {
+            "names": None if assets is None else codec.encode_text(list(assets)),
+            "outcomes": None if outcomes is None else codec.encode_text(list(outcomes)),
+            "limit": _ALL if limit is None else limit,
+        }
+        some = (assets, outcomes, limit) != (None, None, None)
         with self._database.read() as transaction:
-            return [rows.run_asset(run_id, row) for row in transaction.all(queries.select_run_assets, run=run_id)]
+            if some:
+                found = transaction.all(queries.select_some_run_assets, run=run_id, **given)
+            else:
+                found = transaction.all(queries.select_run_assets, run=run_id)
+        return [rows.run_asset(run_id, row) for row in found]
+
+    def outcome_counts(self, run_id: str) -> dict[str, dict[Outcome, int]]:
+        """See `RunStore`."""
+        found: dict[str, dict[Outcome, int]] = {}
+        with self._database.read() as transaction:
+            for name, outcome, number in transaction.all(queries.count_outcomes, run=run_id):
+                found.setdefault(name, {})[outcome] = number
+        return found
 
     def plan(self, run_id: str) -> bytes | None:
         """See `RunStore`."""

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from nbpipe.errors import StateSchemaError
 from nbpipe.storage import schema
+from nbpipe.storage.backfill_tables import TABLES
 from nbpipe.storage.database import Database, Transaction
 from nbpipe.storage.dialects import Dialect
-from nbpipe.storage.partition_tables import TABLES
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 

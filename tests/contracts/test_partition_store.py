@@ -13,7 +13,7 @@ from nbpipe.core.partitions.registries import KeyRegistry
 from nbpipe.core.partitions.sets import CHUNK
 from nbpipe.core.records import Details, Preview, RunAsset
 from nbpipe.errors import ConflictError, DeclarationError, MissingValueError
-from tests.partitions import at, chunk, skipped, some, value_of
+from tests.partitions import at, chunk, recipe, skipped, some, value_of
 from tests.stores import NOON, WORKER, later, new, run, steps, stored
 
 ENV = "default"
@@ -96,7 +96,8 @@ def test_facts_say_what_was_committed(partitions):
     assert (one.materialized, other.materialized) == (BitMap([3]), BitMap([1]))
     assert one.versions.get(3) == number_of("d:default/a/3/x.json")
     assert (one.inputs.get(3), other.inputs.get(1)) == (2**64 - 1, 9)
-    assert (one.codes, other.codes) == (((number_of("c1"), BitMap([3])),), ((number_of("c2"), BitMap([1])),))
+    assert one.codes == ((recipe("c1").number, BitMap([3])),)
+    assert other.codes == ((recipe("c2").number, BitMap([1])),)
 
 
 def test_versions_count_from_one_per_partition_asset_and_environment(partitions):
@@ -164,12 +165,62 @@ def test_an_outcome_of_one_partition_is_noted_in_its_run(store, partitions):
     assert found == {
         "1": ("success", 1, None),
         "2": ("failed", None, "boom"),
-        "3": ("skipped", None, "empty"),
+        "3": ("skipped", 0, "empty"),
         "4": ("queued", None, None),
     }
+    assert [p.partition for p in store.run_assets("r1") if p.done] == ["1", "3"]
     store.advance_run("r1", "success", at=NOON)
     partitions.fail(ENV, "a", some(1), "boom", at=NOON, label="1", run_id="r1")
     assert store.run_assets("r1")[0].outcome == "success"
+
+
+# --- recipes ------------------------------------------------------------------------------------
+
+
+def test_recipes_are_what_the_facts_name(partitions):
+    parts = {"files": {"x.csv": "f1"}, "parameters": {"n": "20"}, "parameter_defaults": {"n": "10"}}
+    partitions.commit([value_of(at(1)), value_of(at(2), **parts), value_of(at(3), **parts), value_of(at(4), asset="b")])
+    partitions.skip([skipped(at(5), recipe=recipe("c2", parameters={"n": "1"}))])
+    expected = [recipe(), recipe(**parts), recipe("c2", parameters={"n": "1"})]
+    assert dict(partitions.recipes(ENV, "a")) == {one.number: one for one in expected}
+    assert len({one.number for one in expected}) == 3
+    found = {number: set(bitmap) for number, bitmap in chunk(partitions.facts(ENV, "a")).codes}
+    assert found == dict(zip((one.number for one in expected), ({1}, {2, 3}, {5}), strict=True))
+    assert list(partitions.recipes(ENV, "b")) == [recipe().number]
+    assert partitions.recipes(ENV, "nobody") == partitions.recipes("prod", "a") == {}
+
+
+def test_unchanged_recipes_are_the_same_object(partitions):
+    partitions.commit([value_of(at(1))])
+    found = partitions.recipes(ENV, "a")
+    partitions.commit([value_of(at(1)), value_of(at(2), asset="b", code_version="c2")])
+    partitions.skip([skipped(at(2))])
+    assert partitions.recipes(ENV, "a") is found
+    for number in range(20):  # some of their numbers have the highest of 64 bits
+        partitions.commit([value_of(at(1), parameters={"n": str(number)})])
+    assert set(partitions.recipes(ENV, "a")) == {
+        recipe().number,
+        *(recipe(parameters={"n": str(number)}).number for number in range(20)),
+    }
+    assert len(found) == 1
+
+
+def test_recipes_stay_after_a_wipe_and_move_with_a_rename(store, partitions):
+    partitions.commit([value_of(at(1))])
+    partitions.skip([skipped(at(1), asset="b", recipe=recipe("c2"))])
+    assert list(partitions.recipes(ENV, "b")) == [recipe("c2").number]
+    partitions.wipe(ENV, "a", at=NOON)
+    assert list(partitions.recipes(ENV, "a")) == [recipe().number]
+    store.rename(ENV, "a", "b", at=NOON)
+    assert list(partitions.recipes(ENV, "b")) == [recipe().number]
+    assert partitions.recipes(ENV, "a") == {}
+    partitions.commit([value_of(at(1), asset="a", code_version="c3")])
+    assert list(partitions.recipes(ENV, "a")) == [recipe("c3").number]
+
+
+def test_what_no_database_can_hold_is_no_reason_to_lose_a_value(partitions):
+    (made,) = partitions.commit([value_of(at(1), files={"\udcff": "f"})])
+    assert [found.files for found in partitions.recipes(ENV, "a").values()] == [made.files] == [{"?": "f"}]
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -419,7 +470,7 @@ class Model:
             self.marks[place] = self.marks.get(place, set()) | {"failed"}
 
     def skip(self, chosen, number):
-        self.partitions.skip([skipped(at(place), inputs=number, code_version="z") for place in chosen])
+        self.partitions.skip([skipped(at(place), inputs=number, recipe=recipe("z")) for place in chosen])
         for place in chosen:
             self.marks[place], self.inputs[place], self.code[place] = {"skipped"}, number, "z"
             self.held.discard(place)
@@ -447,7 +498,7 @@ class Model:
             number_of(f"d:{place}/{version}") if version else 0,
             self.inputs.get(place, 0),
             self.marks.get(place, set()) | ({"held"} if place in self.held else set()),
-            [number_of(self.code[place])] if place in self.code else [],
+            [recipe(self.code[place]).number] if place in self.code else [],
         )
 
 

@@ -1,7 +1,7 @@
 """What is kept of the partitions of an asset: chunks of 4,096 ordinals, each of bitmaps and columns.
 
 A chunk is a value: events make changed copies. Per partition with a value there are 8 bytes of data version and 8 of
-input fingerprint; code versions are one bitmap for each id in the chunk, so that a change of the code is found without
+input fingerprint; recipes are one bitmap for each number in the chunk, so that a change of the code is found without
 looking at any partition. Columns hold little-endian unsigned numbers, from the first offset used to the last, with 0
 between.
 """
@@ -87,7 +87,7 @@ class ChunkFacts(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Column = Column()
     """Fingerprint of the inputs of the latest execution that did not fail."""
     codes: tuple[tuple[int, BitMap], ...] = ()
-    """Code-version id of that execution, sorted by id; every executed partition is in one bitmap."""
+    """Number of the recipe of that execution, sorted; every executed partition is in one bitmap."""
 
     @property
     def executed(self) -> BitMap:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from nbpipe.core.partitions.recipes import Recipe
 from nbpipe.core.partitions.sets import Position
 from nbpipe.core.records import Materialization, NewMaterialization
 
@@ -29,7 +30,7 @@ class SkippedPartition(msgspec.Struct, frozen=True, kw_only=True):
     partition: str
     """Its key."""
     position: Position
-    code_version: str
+    recipe: Recipe
     inputs: int = 0
     reason: str = ""
     run_id: str | None = None

@@ -25,8 +25,8 @@ RELEASED = sorted(Path(__file__).with_name("released").glob("*.sql"))
 LATER = """
 import sqlalchemy as sa
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -109,6 +109,11 @@ def test_a_store_of_a_released_version_opens_with_all_it_holds(tmp_path, release
     assert store.partitions.detail("default", "p", "3", ((), 3)).current.stored.path == "default/p/3/2.json"
     assert store.partitions.detail("default", "p", "4", ((), 4)).error == "boom"
     assert store.partitions.facts("default", "p").chunk(((), 1)).materialized == BitMap([5000 - CHUNK])
+    recipes = store.partitions.recipes("default", "p")
+    assert [recipe.code_version for recipe in recipes.values()] == ["c1"]
+    assert recipes.keys() == {recipe.number for recipe in recipes.values()}
+    facts = store.partitions.facts("default", "p")
+    assert {code for chunk in facts.chunks.values() for code, _ in chunk.codes} == recipes.keys()
     assert store.partitions.keys("default", "customers") == KeyRegistry(("x", "y"), frozenset({"x"}))
     assert len(store.events()) == store.revision() > 5
     assert store.commit([new("a")])[0].version == 3
@@ -122,8 +127,8 @@ def newer_program(tmp_path, monkeypatch):
     """Make this the nbpipe of tomorrow, whose tables have one migration more."""
     scripts = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, scripts)
-    (scripts / "versions" / "0002_colour.py").write_text(LATER)
-    monkeypatch.setattr(schema, "SCHEMA", "0002")
+    (scripts / "versions" / "0003_colour.py").write_text(LATER)
+    monkeypatch.setattr(schema, "SCHEMA", "0003")
     monkeypatch.setattr(upgrade, "__kwdefaults__", {"scripts": scripts})
 
 
@@ -138,7 +143,7 @@ def test_an_older_store_is_migrated_in_place(tmp_path, request):
     store.close()
     connection = sqlite3.connect(tmp_path / "state.db")
     assert connection.execute("SELECT colour FROM assets").fetchall() == [("grey",)] * 2
-    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
     assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     connection.close()
     open_store("sqlite:///state.db", root=tmp_path).close()
@@ -150,12 +155,12 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path, request, mo
     store.close()
     before = tables(tmp_path / "state.db")
     request.getfixturevalue("newer_program")
-    script = tmp_path / "migrations" / "versions" / "0002_colour.py"
+    script = tmp_path / "migrations" / "versions" / "0003_colour.py"
     script.write_text(LATER + "    raise RuntimeError('half way')\n")
     with pytest.raises(RuntimeError, match="half way"):
         open_store("sqlite:///state.db", root=tmp_path)
     assert tables(tmp_path / "state.db") == before
-    monkeypatch.setattr(schema, "SCHEMA", "0001")
+    monkeypatch.setattr(schema, "SCHEMA", "0002")
     store = open_store("sqlite:///state.db", root=tmp_path)
     assert set(store.states("default")) == {"a"}
     store.close()
