@@ -24,7 +24,11 @@ from nbpipe.loading.config import Config
 from nbpipe.loading.project import LoadedProject, load_project
 from nbpipe.loading.roots import default_state, state_folder
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.commands.partitions_kept import PartitionsKept
+    from nbpipe.core.partitions.assessing import AssessedPartitions, Memory
+    from nbpipe.core.partitions.book import PartitionBook
+    from nbpipe.core.partitions.state import PartitionState
     from nbpipe.io.registry import IoRegistry
 
 
@@ -41,6 +45,8 @@ class Workspace:
         self._origin: Workspace | None = None
         self._store: StateStore | None = None
         self._io: IoRegistry | None = None
+        self._partitions: PartitionsKept | None = None
+        self._judged: Memory = {}
 
     @classmethod
     def open(cls, start: Path | None = None, *, env: str | None = None) -> Self:
@@ -126,6 +132,7 @@ class Workspace:
         )
         other = Workspace(replace(self.project, definitions=changed))
         other._origin = self
+        other._judged = self._judged
         return other
 
     @property
@@ -175,7 +182,53 @@ class Workspace:
             now=clock.now(),
             files=self.project.file_hash,
             parameters=parameters,
+            partitions=self._assessed_partitions(),
         )
+
+    @property
+    def book(self) -> PartitionBook:
+        """The partition sets of the project's assets, and the links between them, with the keys registered now."""
+        return self._partitions_kept().book()
+
+    def partition_states(self, parameters: Mapping[str, str] | None = None) -> Mapping[str, PartitionState]:
+        """Return which partitions of each asset are what, for all assets with partitions, in topological order.
+
+        Assets whose declaration can't be used are left out. What has not changed since it was last asked for costs
+        nothing, but for the unpartitioned assets upstream, which are assessed.
+
+        Args:
+            parameters: see `assess`.
+        """
+        partitions = self._assessed_partitions()
+        if partitions is None:
+            return {}
+        specs = self.definitions.assets
+        wanted = {key for key in specs if partitions.has(key)}
+        wanted |= self.graph.ancestors(wanted)
+        assess(
+            self.definitions,
+            self.graph,
+            self.states(key for key in wanted if not partitions.has(key)),
+            now=clock.now(),
+            files=self.project.file_hash,
+            parameters=parameters,
+            partitions=partitions,
+            keys=wanted,
+        )
+        return partitions.states
+
+    def _assessed_partitions(self) -> AssessedPartitions | None:
+        """Return what judges assets with partitions; None if there are none."""
+        if not any(spec.options.partitions is not None for spec in self.definitions.assets.values()):
+            return None
+        return self._partitions_kept().judge(clock.now())
+
+    def _partitions_kept(self) -> PartitionsKept:
+        if self._partitions is None:
+            from nbpipe.commands.partitions_kept import PartitionsKept
+
+            self._partitions = PartitionsKept(self, self._judged)
+        return self._partitions
 
     def states(self, assets: Iterable[str] | None = None) -> dict[str, AssetState]:
         """Return what the state store knows of assets."""
@@ -202,6 +255,7 @@ class Workspace:
         if self._store is not None:
             self._store.close()
             self._store = None
+        self._partitions = None
 
     def __enter__(self) -> Self:
         """Use it in a `with` statement."""

@@ -9,6 +9,10 @@ from nbpipe.core.parameters import canonical_source
 
 Code = tuple[tuple[str, str], ...]
 
+NEVER = "never materialized"
+FAILED = "the latest attempt failed"
+NEWER = "has newer data"
+
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _LONGEST_VALUE = 40
 

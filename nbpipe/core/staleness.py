@@ -7,37 +7,29 @@ was recomputed to the same content leaves what reads it fresh.
 
 An upstream that is order only (`--deps`) carries no data: it never makes an asset stale. A rolled-back asset is
 held: it is fresh whatever changed, until somebody forces it.
+
+Assets with partitions are judged by `core.partitions.assessing`, which a project without any never loads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
+from types import MappingProxyType
+from typing import Protocol
 
 import msgspec
 
 from nbpipe.core.definitions import AssetSpec, Definitions
+from nbpipe.core.drift import FileHash, Made, Told, made_reasons, recipe_drift
 from nbpipe.core.graph import AssetGraph
-from nbpipe.core.reasons import (
-    age_text,
-    code_reasons,
-    default_reasons,
-    duration_text,
-    file_reasons,
-    value_reasons,
-)
+from nbpipe.core.reasons import FAILED, NEVER, NEWER, age_text, duration_text, value_reasons
 from nbpipe.core.records import AssetState, Materialization
 from nbpipe.core.selection import AssetStatus
 
-FileHash = Callable[[str], str]
-"""Returns the content hash of an entry of `AssetSpec.files`, empty if there is no such file."""
-
-NEVER = "never materialized"
-FAILED = "the latest attempt failed"
-
-_NEWER = "has newer data"
 _LONGEST_ERROR = 200
+_NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +48,28 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """Missing, stale or failed, whatever an active run does: what `--stale` chooses."""
 
 
+class PartitionedAssets(Protocol):
+    """Judges the assets that have partitions, each after everything upstream of it."""
+
+    def has(self, asset: str) -> bool:
+        """Return whether an asset has partitions."""
+
+    def assess(
+        self,
+        spec: AssetSpec,
+        drift: Callable[[Made], Told],
+        found: Mapping[str, Assessment],
+        states: Mapping[str, AssetState],
+    ) -> Assessment:
+        """Assess an asset with partitions; `drift` compares a record with today's definition."""
+
+    def version(self, spec: AssetSpec, upstream: str) -> str | None:
+        """Return what stands for the data that an upstream with partitions gives to an asset without; None: nothing."""
+
+    def trouble(self, spec: AssetSpec, upstream: str) -> str:
+        """Say what is wrong with the partitions of an upstream that feed an asset without: `is stale`, or nothing."""
+
+
 def out_of_date(
     spec: AssetSpec,
     states: Mapping[str, AssetState],
@@ -63,6 +77,7 @@ def out_of_date(
     parameters: Mapping[str, str],
     files: FileHash,
     now: datetime,
+    versions: Mapping[str, str] = _NO_VERSIONS,
 ) -> tuple[str, ...]:
     """Return why the cell of one asset would execute now; nothing if its stored value can be loaded.
 
@@ -72,6 +87,7 @@ def out_of_date(
         parameters: values in effect in its notebook, as source, by name.
         files: see `FileHash`.
         now: for `--fresh-for`.
+        versions: what stands for the data of each input that has partitions (`inputs.link_version`).
     """
     state = states.get(spec.key)
     if state is None or state.current is None:
@@ -80,7 +96,11 @@ def out_of_date(
         return ()
     effective = {name: parameters[name] for name in spec.parameters if name in parameters}
     values = value_reasons(state.current.parameters, effective)
-    return _drift(spec, state.current, values, states, files) + _overdue(spec, state, now)
+    return (
+        *made_reasons(spec, state.current, values, files),
+        *_input_reasons(spec, state.current, states, versions),
+        *_overdue(spec, state, now),
+    )
 
 
 def assess(
@@ -91,12 +111,15 @@ def assess(
     files: FileHash,
     now: datetime,
     parameters: Mapping[str, str] | None = None,
+    partitions: PartitionedAssets | None = None,
+    keys: Iterable[str] | None = None,
 ) -> dict[str, Assessment]:
     """Assess every asset of a project in one pass; return them by key, in topological order.
 
     Without `parameters`, today's defaults are compared with the recorded defaults, and a value made with others
     gets a note. With `parameters` (values as source, by name; those not named keep their defaults), the values
-    that a run would use are compared with those of the record. Each file is hashed once.
+    that a run would use are compared with those of the record. Each file is hashed once. With `keys`, only those are
+    assessed: all that feeds one must be among them.
     """
     known_files = cache(files)
     defaults = {
@@ -104,23 +127,31 @@ def assess(
         for path, notebook in definitions.notebooks.items()
     }
     found: dict[str, Assessment] = {}
-    for key in graph.arrange(graph):
+    for key in graph.arrange(graph if keys is None else keys):
         spec = definitions.assets[key]
         state = states.get(key)
+        today = defaults.get(spec.cell.notebook, {})
+
+        def drift(made: Made, spec: AssetSpec = spec, today: Mapping[str, str] = today) -> Told:
+            return recipe_drift(spec, made, defaults=today, given=parameters, files=known_files)
+
+        if partitions is not None and partitions.has(key):
+            found[key] = partitions.assess(spec, drift, found, states)
+            continue
         if state is None or state.current is None:
             found[key] = _assessment(key, state, own=_missing(state))
             continue
         if state.held:
             found[key] = _assessment(key, state, notes=(f"held at version {state.current.version} (rolled back)",))
             continue
-        today = defaults.get(spec.cell.notebook, {})
-        values, made_with = _parameter_drift(state.current, _reached(spec, today), parameters)
-        own = _drift(spec, state.current, values, states, known_files) + _overdue(spec, state, now)
+        reasons, made_with = drift(state.current)
+        versions = _versions(spec, partitions)
+        own = (*reasons, *_input_reasons(spec, state.current, states, versions), *_overdue(spec, state, now))
         found[key] = _assessment(
             key,
             state,
             own=own,
-            above=_stale_inputs(spec, found, own),
+            above=_stale_inputs(spec, found, own, partitions),
             notes=(*made_with, *_opaque_inputs(spec, states, own), *_age_notes(spec, state.current, now)),
         )
     return found
@@ -165,43 +196,33 @@ def _failure(state: AssetState | None) -> tuple[str, ...]:
     return (f"{FAILED}: {first}",)
 
 
-def _drift(
-    spec: AssetSpec,
-    current: Materialization,
-    values: tuple[str, ...],
-    states: Mapping[str, AssetState],
-    files: FileHash,
-) -> tuple[str, ...]:
-    """Compare code, parameters, files and inputs with the record; `values` are the reasons of the parameters."""
-    return (
-        *code_reasons(current.code, spec.code),
-        *values,
-        *file_reasons(
-            current.files, {**{path: files(path) for path in spec.files}, **_lost_files(spec, current, files)}
-        ),
-        *_input_reasons(spec, current, states),
-    )
+def _versions(spec: AssetSpec, partitions: PartitionedAssets | None) -> Mapping[str, str]:
+    """Return what stands for the data of those inputs that have partitions; nothing for those without data."""
+    if partitions is None:
+        return _NO_VERSIONS
+    found = {name: partitions.version(spec, name) for name in spec.inputs if partitions.has(name)}
+    return {name: version or "" for name, version in found.items()}
 
 
-def _lost_files(spec: AssetSpec, current: Materialization, files: FileHash) -> dict[str, str]:
-    """Return the recorded files that are gone: a text that names no file any more is no input of today's definition."""
-    if current.code != spec.code:
-        return {}
-    return {path: "" for path in current.files if path not in spec.files and not files(path)}
-
-
-def _input_reasons(spec: AssetSpec, current: Materialization, states: Mapping[str, AssetState]) -> list[str]:
+def _input_reasons(
+    spec: AssetSpec, current: Materialization, states: Mapping[str, AssetState], versions: Mapping[str, str]
+) -> list[str]:
     reasons = []
     for name in spec.inputs:
+        if name == spec.key:
+            continue  # its own earlier partition
         state = states.get(name)
-        if name == spec.key or state is None or state.current is None:
-            continue  # its own earlier partition; or nothing to compare with
-        before, today = current.inputs.get(name), state.current.stored.data_version
+        today, number = versions.get(name, ""), 0
+        if name not in versions and state is not None and state.current is not None:
+            today, number = state.current.stored.data_version, state.current.version
+        if not today:
+            continue  # nothing to compare with
+        before = current.inputs.get(name)
         if before is None:
             reasons.append(f"upstream {name} is new")
         elif before != today:
-            older = state.current.version < current.input_versions.get(name, 0)
-            reasons.append(f"upstream {name} {'was rolled back' if older else _NEWER}")
+            older = 0 < number < current.input_versions.get(name, 0)
+            reasons.append(f"upstream {name} {'was rolled back' if older else NEWER}")
     if current.code == spec.code:
         reasons.extend(f"upstream {name} is gone" for name in sorted(current.inputs) if name not in spec.inputs)
     return reasons
@@ -216,40 +237,43 @@ def _overdue(spec: AssetSpec, state: AssetState, now: datetime) -> tuple[str, ..
     return (*((f"fresh for {duration_text(limit or 0)}, which have passed",) if passed else ()), *_failure(state))
 
 
-def _reached(spec: AssetSpec, today: Mapping[str, str]) -> dict[str, str]:
-    return {name: today[name] for name in spec.parameters if name in today}
-
-
-def _parameter_drift(
-    current: Materialization, today: Mapping[str, str], given: Mapping[str, str] | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if given is None:
-        return default_reasons(current.parameters, current.parameter_defaults, today)
-    return value_reasons(current.parameters, {name: given.get(name, default) for name, default in today.items()}), ()
-
-
-def _stale_inputs(spec: AssetSpec, found: Mapping[str, Assessment], own: tuple[str, ...]) -> tuple[str, ...]:
+def _stale_inputs(
+    spec: AssetSpec, found: Mapping[str, Assessment], own: tuple[str, ...], partitions: PartitionedAssets | None
+) -> tuple[str, ...]:
     """Name the inputs that are stale themselves, but for those that are reasons already."""
     reasons = []
     for name in spec.inputs:
         above = found.get(name)
-        if above is None or not above.stale or any(reason.startswith(f"upstream {name} ") for reason in own):
+        if above is None or any(reason.startswith(f"upstream {name} ") for reason in own):
             continue
-        if NEVER in above.reasons:
-            reasons.append(f"upstream {name} is missing")
-        elif any(reason.startswith(FAILED) for reason in above.reasons):
-            reasons.append(f"upstream {name} failed")
+        if partitions is not None and partitions.has(name):
+            trouble = partitions.trouble(spec, name)
         else:
-            reasons.append(f"upstream {name} is stale")
+            trouble = trouble_of(above)
+        if trouble:
+            reasons.append(f"upstream {name} {trouble}")
     return tuple(reasons)
+
+
+def trouble_of(above: Assessment) -> str:
+    """Say what is wrong with an input, as the end of a sentence; nothing if it is sound."""
+    if not above.stale:
+        return ""
+    if NEVER in above.reasons:
+        return "is missing"
+    return "failed" if any(reason.startswith(FAILED) for reason in above.reasons) else "is stale"
 
 
 def _opaque_inputs(spec: AssetSpec, states: Mapping[str, AssetState], own: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(
         f"{name} is a pickle: only its bytes can be compared, and they may differ for equal content"
         for name in spec.inputs
-        if f"upstream {name} {_NEWER}" in own and (current := states[name].current) and current.stored.opaque
+        if f"upstream {name} {NEWER}" in own and _is_opaque(states.get(name))
     )
+
+
+def _is_opaque(state: AssetState | None) -> bool:
+    return state is not None and state.current is not None and state.current.stored.opaque
 
 
 def _age_notes(spec: AssetSpec, current: Materialization, now: datetime) -> tuple[str, ...]:

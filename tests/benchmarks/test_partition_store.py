@@ -203,7 +203,7 @@ def test_facts_cost_what_has_changed(stores, hours, figures):
     figures.note("partitions: facts of a million, first", milliseconds(lambda: partitions.facts(ENV, ASSET)))
 
     def counts():
-        asset = AssetPartitions(asset=ASSET, of=of, facts=partitions.facts(ENV, ASSET), code=number_of("c1"))
+        asset = AssetPartitions(asset=ASSET, of=of, facts=partitions.facts(ENV, ASSET), drift={number_of("c1"): ()})
         assert assess_partitions([asset], now)[ASSET].counts.materialized > MILLION / 2
 
     counts()

@@ -30,6 +30,10 @@ class PartitionBook:
         self._env = env
         self._sets: dict[str, PartitionSet] = {}
 
+    def has(self, asset: str) -> bool:
+        """Return whether an asset has partitions, well declared or not."""
+        return asset in self._declared
+
     def of(self, asset: str) -> PartitionSet | None:
         """Return the partitions of an asset; None if it has none."""
         if asset not in self._declared:

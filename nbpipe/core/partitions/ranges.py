@@ -58,20 +58,24 @@ def parse_ranges(of: PartitionSet, texts: Iterable[str], now: datetime) -> Parti
 
 def range_texts(subset: PartitionSubset) -> tuple[str, ...]:
     """Return texts that `parse_ranges` reads as these partitions: ranges along time, keys where keys are listed."""
+    return tuple(iterate_ranges(subset))
+
+
+def iterate_ranges(subset: PartitionSubset) -> Iterator[str]:
+    """Yield what `range_texts` returns, one by one."""
     of = subset.of
     inner = of.dimensions[of.inner]
     if not isinstance(inner, TimeDimension):
-        return tuple(subset)
-    texts = []
+        yield from subset
+        return
     for outer, bitmap in sorted(subset.families.items(), key=lambda item: item[0]):
         for first, last in _stretches(inner, bitmap):
             if first == last:
-                texts.append(of.key((outer, first)))
+                yield of.key((outer, first))
                 continue
             parts = [quote(part.key(n)) for part, n in zip(of.dimensions, of.flat((outer, first)), strict=True)]
             parts[of.inner] += ".." + quote(inner.key(last))
-            texts.append("|".join(parts))
-    return tuple(texts)
+            yield "|".join(parts)
 
 
 def label_of(texts: tuple[str, ...], number: int) -> str:

@@ -1,25 +1,27 @@
 """What follows from facts, definitions and the time: which partitions are missing, stale, failed, running, skipped.
 
 All of it is algebra of bitmaps and columns; no key is made or looked at. A partition is *out of date* if it was
-executed (materialized or skipped) with other code or other inputs than today's; *stale* if it is out of date or fed by
-one that is missing, failed or stale. A partition that was rolled back is held: it is neither, until it is executed
-again.
+executed (materialized or skipped) by another recipe or with other inputs than today's; *stale* if it is out of date or
+fed by one that is missing, failed or stale. A partition that was rolled back is held: it is neither, until it is
+executed again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 import msgspec
 from pyroaring import BitMap
 
+from nbpipe.core.partitions.carrying import carried
 from nbpipe.core.partitions.chunks import WIDTH, ChunkFacts, PartitionFacts, joined
+from nbpipe.core.partitions.counts import PartitionCounts
 from nbpipe.core.partitions.inputs import Inputs
-from nbpipe.core.partitions.links import WHOLE, Link, Pair
-from nbpipe.core.partitions.mappings import Same, Shifted
+from nbpipe.core.partitions.links import WHOLE, Link
 from nbpipe.core.partitions.sets import CHUNK, Outer, PartitionSet
 from nbpipe.core.partitions.subsets import (
     Families,
@@ -28,8 +30,10 @@ from nbpipe.core.partitions.subsets import (
     difference,
     everything,
     intersection,
+    size,
     union,
 )
+from nbpipe.core.selection import AssetStatus
 
 PartitionStatus: TypeAlias = Literal["running", "failed", "missing", "stale", "skipped", "fresh"]
 STATUSES: tuple[PartitionStatus, ...] = ("running", "failed", "missing", "stale", "skipped", "fresh")
@@ -45,48 +49,62 @@ class AssetPartitions(msgspec.Struct, frozen=True, kw_only=True):
     of: PartitionSet = WHOLE
     """Its partitions; `WHOLE` for none."""
     facts: PartitionFacts = _NO_FACTS
-    code: int = 0
-    """Id of today's code version."""
+    drift: Mapping[int, tuple[str, ...]] = MappingProxyType({})
+    """Why each recipe is no longer today's, by its number; nothing for today's. One that is not named here is not."""
+    notes: Mapping[int, tuple[str, ...]] = MappingProxyType({})
+    """What is worth knowing of each recipe, by its number."""
     links: tuple[Link, ...] = ()
     """To every upstream that gives data, itself included if it reads earlier partitions of its own."""
 
 
-class PartitionCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many partitions there are. Every partition is counted in one of the last six."""
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What an asset is to those that read it."""
 
-    total: int
-    materialized: int
-    """There is a value, whatever the status."""
-    running: int
-    failed: int
-    missing: int
-    stale: int
-    skipped: int
-    fresh: int
+    facts: PartitionFacts = _NO_FACTS
+    missing: Families = _NONE
+    """Never executed; may have failed."""
+    failed: Families = _NONE
+    unsound: Families = _NONE
+    """Missing, failed or stale, whatever a run does: what makes downstream stale."""
 
 
-class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
+class PartitionState(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Which partitions of an asset are what. Bitmaps of `status` have nothing in common, and cover `total`."""
 
-    of: PartitionSet
+    asset: AssetPartitions
     total: Families
     """Of time, windows that have ended, and those that were touched before."""
     materialized: Families
+    held: Families
+    """Rolled back: neither stale nor failed, until executed again."""
     status: Mapping[PartitionStatus, Families]
-    code_changed: Families
-    """Executed with other code."""
+    recipe_changed: Families
+    """Executed with other code, parameters or files."""
     inputs_changed: Families
     """Executed with other inputs."""
     above: Mapping[str, Families]
     """By upstream: executed, and fed by what is missing, failed or stale."""
-    unsound: Families
-    """Missing, failed or stale, whatever a run does: what makes downstream stale."""
+    standing: Standing
+    upstream: Mapping[str, Standing]
+    """What its upstreams are, without itself."""
+    now: datetime
+    """When this was so."""
 
     @property
+    def of(self) -> PartitionSet:
+        """Return the set of partitions."""
+        return self.asset.of
+
+    @property
+    def unsound(self) -> Families:
+        """Return what is missing, failed or stale, whatever a run does: what makes downstream stale."""
+        return self.standing.unsound
+
+    @cached_property
     def counts(self) -> PartitionCounts:
         """Return how many there are of each."""
-        numbers = {name: _size(self.status[name]) for name in STATUSES}
-        return PartitionCounts(total=_size(self.total), materialized=_size(self.materialized), **numbers)
+        numbers = {name: size(self.status[name]) for name in STATUSES}
+        return PartitionCounts(total=size(self.total), materialized=size(self.materialized), **numbers)
 
     def subset(self, *statuses: PartitionStatus) -> PartitionSubset:
         """Return the partitions that have one of some statuses."""
@@ -96,8 +114,8 @@ class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
         return PartitionSubset(self.of, found)
 
     def out_of_date(self) -> PartitionSubset:
-        """Return the partitions that were executed with other code or inputs."""
-        return PartitionSubset(self.of, union(self.code_changed, self.inputs_changed))
+        """Return the partitions that were executed with other code, parameters, files or inputs."""
+        return PartitionSubset(self.of, union(self.recipe_changed, self.inputs_changed))
 
     def status_of(self, key: str) -> PartitionStatus | None:
         """Return the status of a partition; None if its window has not ended.
@@ -108,19 +126,18 @@ class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
         outer, inner = self.of.position(key)
         return next((name for name in STATUSES if inner in self.status[name].get(outer, ())), None)
 
-    def reasons(self, key: str) -> tuple[str, ...]:
-        """Return why a partition is stale, one line each.
-
-        Raises:
-            UnknownNameError: it is no key of the set.
-        """
-        outer, inner = self.of.position(key)
-        told = [
-            ("code changed", self.code_changed),
-            ("upstream data changed", self.inputs_changed),
-            *((f"upstream {name} is missing, failed or stale", found) for name, found in self.above.items()),
-        ]
-        return tuple(text for text, found in told if inner in found.get(outer, ()))
+    @property
+    def asset_status(self) -> AssetStatus:
+        """Return the one status of the asset that its partitions make."""
+        if self.status["running"]:
+            return "running"
+        if self.status["failed"]:
+            return "failed"
+        if not self.materialized:
+            return "missing"
+        if self.status["stale"]:
+            return "stale"
+        return "missing" if self.status["missing"] else "fresh"
 
 
 def assess_partitions(assets: Iterable[AssetPartitions], now: datetime) -> dict[str, PartitionState]:
@@ -129,36 +146,28 @@ def assess_partitions(assets: Iterable[AssetPartitions], now: datetime) -> dict[
     An upstream that is not among `assets` counts as sound, with no data.
     """
     found: dict[str, PartitionState] = {}
-    facts: dict[str, PartitionFacts] = {}
     for asset in assets:
-        facts[asset.asset] = asset.facts
-        found[asset.asset] = _assess(asset, found, facts, now)
+        found[asset.asset] = assess_asset(asset, {name: state.standing for name, state in found.items()}, now)
     return found
 
 
-def _assess(
-    asset: AssetPartitions,
-    states: Mapping[str, PartitionState],
-    facts: Mapping[str, PartitionFacts],
-    now: datetime,
-) -> PartitionState:
+def assess_asset(asset: AssetPartitions, standings: Mapping[str, Standing], now: datetime) -> PartitionState:
+    """Assess the partitions of one asset, from what its upstreams are."""
+    upstream = {link.upstream: standings.get(link.upstream, Standing()) for link in _others(asset)}
     touched = asset.facts.families(lambda chunk: chunk.executed | chunk.failed | chunk.running)
     total = union(everything(asset.of, now).families, _within(asset.of, touched))
     executed = intersection(asset.facts.executed, total)
-    exempt = asset.facts.families(lambda chunk: chunk.held)
-    judged = difference(executed, exempt)
-    code = intersection(_code_changed(asset), judged)
-    inputs = intersection(_inputs_changed(asset, facts, now), judged)
-    failed = difference(intersection(asset.facts.families(lambda chunk: chunk.failed), total), exempt)
-    above = {
-        link.upstream: intersection(
-            link.downstream_of(PartitionSubset(link.up, states[link.upstream].unsound), now).families, judged
-        )
-        for link in asset.links
-        if link.upstream in states
-    }
+    held = intersection(asset.facts.families(lambda chunk: chunk.held), total)
+    judged = difference(executed, held)
+    recipe = intersection(_recipe_changed(asset), judged)
+    inputs = intersection(_inputs_changed(asset, upstream, now), judged)
+    failed = difference(intersection(asset.facts.families(lambda chunk: chunk.failed), total), held)
     missing = difference(total, executed)
-    unsound = union(union(missing, failed), union(code, inputs))
+    above = {
+        link.upstream: intersection(fed_by(link, troubling(link, upstream[link.upstream]), now), judged)
+        for link in _others(asset)
+    }
+    unsound = union(union(missing, failed), union(recipe, inputs))
     for reached in above.values():
         unsound = union(unsound, reached)
     for link in asset.links:
@@ -167,15 +176,32 @@ def _assess(
             above[link.upstream] = reached
             unsound = union(unsound, reached)
     return PartitionState(
-        of=asset.of,
+        asset=asset,
         total=total,
         materialized=intersection(asset.facts.materialized, total),
+        held=held,
         status=_statuses(asset.facts, total, failed, missing, unsound),
-        code_changed=code,
+        recipe_changed=recipe,
         inputs_changed=inputs,
         above=MappingProxyType({name: reached for name, reached in above.items() if reached}),
-        unsound=unsound,
+        standing=Standing(facts=asset.facts, missing=missing, failed=failed, unsound=unsound),
+        upstream=MappingProxyType(upstream),
+        now=now,
     )
+
+
+def troubling(link: Link, above: Standing) -> Families:
+    """Return the partitions of an upstream that make stale what they feed; `all` does not wait for missing ones."""
+    return difference(above.unsound, difference(above.missing, above.failed)) if link.lenient else above.unsound
+
+
+def fed_by(link: Link, above: Families, now: datetime) -> Families:
+    """Return the partitions of the asset that some partitions of an upstream feed."""
+    return link.downstream_of(PartitionSubset(link.up, above), now).families if above else _NONE
+
+
+def _others(asset: AssetPartitions) -> list[Link]:
+    return [link for link in asset.links if link.upstream != asset.asset]
 
 
 def _statuses(
@@ -198,16 +224,18 @@ def _statuses(
     return MappingProxyType(found)
 
 
-def _code_changed(asset: AssetPartitions) -> Families:
+def _recipe_changed(asset: AssetPartitions) -> Families:
+    today = {number for number, reasons in asset.drift.items() if not reasons}
     return asset.facts.families(
-        lambda chunk: BitMap.union(BitMap(), *(bitmap for code, bitmap in chunk.codes if code != asset.code))
+        lambda chunk: BitMap.union(BitMap(), *(bitmap for number, bitmap in chunk.codes if number not in today))
     )
 
 
-def _inputs_changed(asset: AssetPartitions, facts: Mapping[str, PartitionFacts], now: datetime) -> Families:
+def _inputs_changed(asset: AssetPartitions, upstream: Mapping[str, Standing], now: datetime) -> Families:
     if not asset.links:
         return _NONE
-    reader = Inputs([(link, facts.get(link.upstream, _NO_FACTS)) for link in asset.links], now)
+    facts = {**{name: above.facts for name, above in upstream.items()}, asset.asset: asset.facts}
+    reader = Inputs([(link, facts[link.upstream]) for link in asset.links], now)
     inner = asset.of.dimensions[asset.of.inner]
     found: dict[Outer, BitMap] = {}
     for outer, blocks in asset.facts.blocks.items():
@@ -232,59 +260,6 @@ def _different(chunk: ChunkFacts, block: int, wanted: BitMap, expected: bytes) -
     return BitMap(low + index for index, (one, other) in enumerate(pairs) if one != other) & chunk.executed
 
 
-def carried(link: Link, unsound: Families, judged: Families, now: datetime) -> Families:
-    """Return what an unsound earlier partition makes stale, along the whole chain of a self-dependency."""
-    shift = _shift_of(link)
-    reached = _NONE
-    while True:
-        front = union(unsound, reached)
-        if shift is not None:
-            found = compact({outer: _flooded(front.get(outer, BitMap()), own, shift) for outer, own in judged.items()})
-        else:
-            found = intersection(link.downstream_of(PartitionSubset(link.down, front), now).families, judged)
-        if not difference(found, reached):
-            return reached
-        reached = union(reached, found)
-
-
-def _shift_of(link: Link) -> Shifted | None:
-    """Return the shift along the inner dimension, if that is all that the link does."""
-    inner = link.parts[link.down.inner]
-    if not (isinstance(inner, Pair) and isinstance(inner.mapping, Shifted) and inner.dimension == link.down.inner):
-        return None
-    others = [(index, part) for index, part in enumerate(link.parts) if index != link.down.inner]
-    same = all(isinstance(p, Pair) and isinstance(p.mapping, Same) and p.dimension == index for index, p in others)
-    return inner.mapping if same else None
-
-
-def _flooded(front: BitMap, through: BitMap, shift: Shifted) -> BitMap:
-    """Return what is reached; along a cron expression with holes, by the ranks of windows that exist."""
-    steps = range(-shift.last, -shift.first + 1)
-    if not (front and through):
-        return BitMap()
-    if shift.up.grain.dense:
-        return _flood(front, through, steps)
-    together = front | through
-    existing = shift.up.grain.existing(together.min(), together.max() + 1)
-    front, through = (BitMap(map(existing.rank, bitmap & existing)) for bitmap in (front, through))
-    every = existing.to_array()
-    return BitMap(every[rank - 1] for rank in _flood(front, through, steps))
-
-
-def _flood(front: BitMap, through: BitMap, steps: range) -> BitMap:
-    """Return what is reached from `front` by steps within `through`, for each length of step; doubling the steps."""
-    found = BitMap()
-    span = through.max() - min(front.min(), through.min()) + 1
-    for step in steps:
-        moving, carrier, length = front | found, through, step
-        while 0 < length <= span:
-            moving = moving | carrier & moving.shift(length)
-            carrier = carrier & carrier.shift(length)  # not in place: it is shared
-            length *= 2
-        found = found | through & moving.shift(step)
-    return found
-
-
 def _within(of: PartitionSet, families: Families) -> Families:
     inner = of.dimensions[of.inner]
     return compact({outer: inner.within(bitmap) for outer, bitmap in families.items() if _is_family(of, outer)})
@@ -293,7 +268,3 @@ def _within(of: PartitionSet, families: Families) -> Families:
 def _is_family(of: PartitionSet, outer: Outer) -> bool:
     others = [part for index, part in enumerate(of.dimensions) if index != of.inner]
     return all(part.contains(ordinal) for part, ordinal in zip(others, outer, strict=True))
-
-
-def _size(families: Families) -> int:
-    return sum(map(len, families.values()))

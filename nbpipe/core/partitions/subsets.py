@@ -75,16 +75,21 @@ class PartitionSubset(msgspec.Struct, frozen=True):
 
     def to_bytes(self) -> bytes:
         """Return a compressed form, which does not hold the set."""
-        rows = []
-        for outer, bitmap in sorted(self.families.items()):
-            packed = bitmap.copy()
-            packed.run_optimize()
-            rows.append((outer, packed.serialize()))
-        return zlib.compress(_encode((_FORMAT, rows)), 6)
+        return families_to_bytes(self.families)
 
 
-def subset_from_bytes(of: PartitionSet, data: bytes) -> PartitionSubset:
-    """Return the partitions that `PartitionSubset.to_bytes` wrote.
+def families_to_bytes(families: Families) -> bytes:
+    """Return a compressed form."""
+    rows = []
+    for outer, bitmap in sorted(families.items()):
+        packed = bitmap.copy()
+        packed.run_optimize()
+        rows.append((outer, packed.serialize()))
+    return zlib.compress(_encode((_FORMAT, rows)), 6)
+
+
+def families_from_bytes(data: bytes) -> Families:
+    """Return the families that `families_to_bytes` wrote.
 
     Raises:
         StateError: the data is none of ours.
@@ -96,7 +101,16 @@ def subset_from_bytes(of: PartitionSet, data: bytes) -> PartitionSubset:
         raise StateError("kept partitions can't be read: the data is damaged") from error
     if number != _FORMAT:
         raise StateError(f"kept partitions have format {number}, this version reads {_FORMAT}: update nbpipe")
-    return PartitionSubset(of, compact(families))
+    return compact(families)
+
+
+def subset_from_bytes(of: PartitionSet, data: bytes) -> PartitionSubset:
+    """Return the partitions that `PartitionSubset.to_bytes` wrote.
+
+    Raises:
+        StateError: the data is none of ours.
+    """
+    return PartitionSubset(of, families_from_bytes(data))
 
 
 def nothing(of: PartitionSet) -> PartitionSubset:
@@ -148,6 +162,11 @@ def difference(left: Families, right: Families) -> Families:
     if not right:
         return left
     return compact({outer: bitmap - right[outer] if outer in right else bitmap for outer, bitmap in left.items()})
+
+
+def size(families: Families) -> int:
+    """Return how many there are."""
+    return sum(map(len, families.values()))
 
 
 def runs(bitmap: BitMap) -> Iterator[tuple[int, int]]:

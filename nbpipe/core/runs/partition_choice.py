@@ -13,9 +13,9 @@ import msgspec
 
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.partitions.book import PartitionBook
+from nbpipe.core.partitions.carrying import carried
 from nbpipe.core.partitions.fitting import link as fitted
 from nbpipe.core.partitions.links import WHOLE, Link
-from nbpipe.core.partitions.state import carried
 from nbpipe.core.partitions.subsets import PartitionSubset, nothing, single
 from nbpipe.errors import DeclarationError
 

@@ -1,0 +1,34 @@
+"""How many partitions of an asset are what, in numbers and in words."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class PartitionCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many partitions there are. Every partition is counted in one of the last six."""
+
+    total: int
+    materialized: int
+    """There is a value, whatever the status."""
+    running: int
+    failed: int
+    missing: int
+    stale: int
+    skipped: int
+    fresh: int
+
+
+def counts_text(counts: PartitionCounts) -> str:
+    """Write counts on one line: those with a value, and what there is of each trouble.
+
+    >>> counts_text(PartitionCounts(total=31, materialized=28, running=0, failed=2, missing=1, stale=0, skipped=0,
+    ...     fresh=28))
+    '28/31 partitions, 2 failed, 1 missing'
+    """
+    parts = [f"{counts.materialized:,}/{counts.total:,} partition{'' if counts.total == 1 else 's'}"]
+    for name in ("running", "failed", "missing", "stale", "skipped"):
+        number = getattr(counts, name)
+        if number:
+            parts.append(f"{number:,} {name}")
+    return ", ".join(parts)
