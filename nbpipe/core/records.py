@@ -219,7 +219,14 @@ class RunAsset(msgspec.Struct, frozen=True, kw_only=True):
     step: int = 0
     outcome: Outcome = "queued"
     version: int | None = None
+    """The one that was made, or found unchanged; 0: the cell was executed and had nothing to do (then `outcome` is
+    `skipped` and `error` its reason)."""
     error: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Return whether nothing is left to do: what needs it can go on."""
+        return self.outcome in {"success", "unchanged"} or (self.outcome == "skipped" and self.version == 0)
 
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,7 +81,7 @@ class MemoryPartitions(MemoryPart):
                         kept.change(place, chunk.skip(offset, event, inputs=one.inputs, recipe=recipe))
                         if run_id is not None:
                             kept.mark(run_id, place, BitMap((offset,)), on=False)
-                self._end(run_id, asset, [(each.partition, None) for each in group], "skipped", reason)
+                self._end(run_id, asset, [(each.partition, 0) for each in group], "skipped", reason)
 
     def fail(
         self,
@@ -115,6 +115,7 @@ class MemoryPartitions(MemoryPart):
             self._note(env, "partitions_started", at, asset=asset, partition=label, run_id=run_id)
             for place, offsets in cut(which):
                 self._kept(env, asset).mark(run_id, place, offsets, on=True)
+            self._end(run_id, asset, [(label, None)], "running", None)
 
     def stop(self, env: str, asset: str, which: Families, *, run_id: str, at: datetime, label: str = "") -> None:
         """See `PartitionStore`."""

@@ -12,7 +12,15 @@ from nbpipe.core.records import ACTIVE_RUN, Outcome, Run, RunAsset, RunStatus, S
 from nbpipe.errors import ConflictError, UnknownNameError
 from nbpipe.storage import codec
 from nbpipe.storage.memory_base import KeptRun, MemoryPart
-from nbpipe.storage.outcomes import END_OF_ASSETS, END_OF_STEPS, PARTITION_EVENTS, RUN_EVENTS, STEP_EVENTS, ambiguous, left_behind
+from nbpipe.storage.outcomes import (
+    END_OF_ASSETS,
+    END_OF_STEPS,
+    PARTITION_EVENTS,
+    RUN_EVENTS,
+    STEP_EVENTS,
+    ambiguous,
+    left_behind,
+)
 
 
 class MemoryRuns(MemoryPart):
@@ -145,7 +153,15 @@ class MemoryRuns(MemoryPart):
             return list(self._runs[run_id].steps) if run_id in self._runs else []
 
     def end_partitions(
-        self, run_id: str, asset: str, outcome: Outcome, *, at: datetime, error: str | None = None, label: str = ""
+        self,
+        run_id: str,
+        asset: str,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        keys: Iterable[str] | None = None,
+        error: str | None = None,
+        label: str = "",
     ) -> None:
         """See `RunStore`."""
         with self._changing():
@@ -154,8 +170,11 @@ class MemoryRuns(MemoryPart):
                 return
             message = None if error is None else codec.clean(error)
             ended = 0
+            wanted = None if keys is None else set(keys)
             for index, place in enumerate(run.assets):
-                if place.asset == asset and place.partition and place.outcome in {"queued", "running"}:
+                if place.asset != asset or not place.partition or wanted is not None and place.partition not in wanted:
+                    continue
+                if place.outcome in {"queued", "running"}:
                     run.assets[index] = msgspec.structs.replace(place, outcome=outcome, error=message)
                     ended += 1
             if ended:

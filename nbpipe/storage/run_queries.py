@@ -245,15 +245,17 @@ def count_outcomes(_: Dialect) -> Query:
     )
 
 
-def end_partitions(_: Dialect) -> Query:
-    """End the partitions of an asset of a run that have not ended."""
+def end_partitions(dialect: Dialect) -> Query:
+    """End the partitions of an asset of a run that have not ended; `keys` may be NULL, then all."""
+    keys = given("keys", type_=sa.Text)
     return (
         sa.update(run_assets)
         .where(
             run_assets.c.run_id == given("run"),
             run_assets.c.asset_id == given("asset"),
             run_assets.c.partition != "",
-            run_assets.c.outcome.in_(("queued", "running")),
+            sa.or_(run_assets.c.outcome == "queued", run_assets.c.outcome == "running"),
+            sa.or_(keys.is_(None), run_assets.c.partition.in_(dialect.listed("keys"))),
         )
         .values(outcome=given("new"), error=given("message", type_=sa.Text))
     )

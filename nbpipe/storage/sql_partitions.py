@@ -65,7 +65,7 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
                             recipe = shared.recipe(one.recipe)
                             chunk.kept = chunk.kept.skip(offset, event, inputs=one.inputs, recipe=recipe)
                         unmark(transaction, run_id, chunk.number, BitMap(offset for offset, _ in each))
-                keys = ((each.partition, None) for each in group)
+                keys = ((each.partition, 0) for each in group)
                 self._end(transaction, run_id, number, keys, "skipped", codec.clean(reason))
 
     def fail(
@@ -102,6 +102,7 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
             for place, offsets in cut(which):
                 with self._chunk(transaction, number, place, event) as chunk:
                     mark(transaction, run_id, chunk.number, offsets)
+            self._end(transaction, run_id, number, [(label, None)], "running", None)
 
     def stop(self, env: str, asset: str, which: Families, *, run_id: str, at: datetime, label: str = "") -> None:
         """See `PartitionStore`."""

@@ -180,7 +180,15 @@ class SqlRuns(SqlPart):
             return [rows.step(row) for row in transaction.all(queries.select_steps, run=run_id)]
 
     def end_partitions(
-        self, run_id: str, asset: str, outcome: Outcome, *, at: datetime, error: str | None = None, label: str = ""
+        self,
+        run_id: str,
+        asset: str,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        keys: Iterable[str] | None = None,
+        error: str | None = None,
+        label: str = "",
     ) -> None:
         """See `RunStore`. In a run that has ended outcomes stay as they are."""
         with self._database.write() as transaction:
@@ -189,7 +197,8 @@ class SqlRuns(SqlPart):
                 return
             number = self._asset(transaction, env, asset)
             message = None if error is None else codec.clean(error)
-            ended = transaction.run(queries.end_partitions, run=run_id, asset=number, new=outcome, message=message)
+            given = {"asset": number, "keys": None if keys is None else codec.encode_text(list(keys))}
+            ended = transaction.run(queries.end_partitions, run=run_id, new=outcome, message=message, **given)
             if ended:
                 data = {"partitions": ended, **({"error": message} if message else {})}
                 self._note(transaction, Happening(env, PARTITION_EVENTS[outcome], number, label, run_id, data), at)

@@ -155,8 +155,51 @@ class RunStore(Protocol):
     def steps(self, run_id: str) -> list[Step]:
         """Return the steps of a run in order of their index."""
 
-    def run_assets(self, run_id: str) -> list[RunAsset]:
-        """Return what became of each asset of a run, in plan order."""
+    def end_partitions(
+        self,
+        run_id: str,
+        asset: str,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        keys: Iterable[str] | None = None,
+        error: str | None = None,
+        label: str = "",
+    ) -> None:
+        """Set what became of those partitions of an asset in a run that are queued or running there.
+
+        Args:
+            run_id: the run.
+            asset: the asset.
+            outcome: what became of them.
+            at: now.
+            keys: only these.
+            error: why.
+            label: for the history, which they are.
+        """
+
+    def run_assets(
+        self,
+        run_id: str,
+        *,
+        assets: Iterable[str] | None = None,
+        outcomes: Iterable[Outcome] | None = None,
+        limit: int | None = None,
+    ) -> list[RunAsset]:
+        """Return what became of each asset of a run, and of each partition, in plan order.
+
+        Args:
+            run_id: the run.
+            assets: only these.
+            outcomes: only what has one of these.
+            limit: only so many.
+        """
+
+    def outcome_counts(self, run_id: str) -> dict[str, dict[Outcome, int]]:
+        """Return how many partitions of each asset of a run have which outcome; 1 for an asset without.
+
+        Assets are in plan order. Executions that had nothing to do count as `unchanged`, see `RunAsset.done`.
+        """
 
     def plan(self, run_id: str) -> bytes | None:
         """Return the plan of a run."""
