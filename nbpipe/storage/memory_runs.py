@@ -172,7 +172,11 @@ class MemoryRuns(MemoryPart):
             ended = 0
             wanted = None if keys is None else set(keys)
             for index, place in enumerate(run.assets):
-                if place.asset != asset or not place.partition or wanted is not None and place.partition not in wanted:
+                if (
+                    place.asset != asset
+                    or not place.partition
+                    or (wanted is not None and place.partition not in wanted)
+                ):
                     continue
                 if place.outcome in {"queued", "running"}:
                     run.assets[index] = msgspec.structs.replace(place, outcome=outcome, error=message)
