@@ -78,8 +78,8 @@ class AssetSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Those of `upstream` whose values are loaded and bound, sorted (order-only ones are not); and itself, if it reads
     earlier partitions of its own."""
     ranged: bool = False
-    """One execution of the body can take several partitions: it reads `partition.keys`, or `--backfill` says so; and it
-    does not read its own earlier ones."""
+    """One execution of the body can take several partitions: it reads `partition.keys`, or `--backfill` allows more
+    than one; and it does not read its own earlier ones."""
     setup_names: tuple[str, ...] = ()
     """Names bound by setup and parameters cells above that the body may see and reads."""
     parameters: tuple[str, ...] = ()

@@ -11,8 +11,11 @@ from nbpipe.errors import DeclarationError
 #: Partition key of an asset without partitions, in tables and paths.
 UNPARTITIONED = ""
 
+#: In the body of an asset with partitions: which of them it computes.
+PARTITION = "partition"
+
 #: Names that nbpipe binds in every asset body.
-INJECTED = frozenset({"partition", "context"})
+INJECTED = frozenset({PARTITION, "context"})
 
 #: Names that are always there in a notebook.
 AMBIENT = frozenset(dir(builtins)) | frozenset(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nbpipe.core.definitions import AssetSpec, CellDef
-from nbpipe.core.reading.notebooks import NotebookFacts
+import msgspec
+
+from nbpipe.core.definitions import AssetSpec, CellDef, Diagnostic
+from nbpipe.core.reading.notebooks import UNREADABLE, NotebookFacts
+from nbpipe.core.resolving.fit import misfits
 from nbpipe.core.resolving.resolution import ResolvedNotebook, resolve_notebook
 from nbpipe.loading.files import FileFinder
 from nbpipe.loading.modules import ProjectModules
@@ -21,7 +24,7 @@ class LiveResolution:
         """Resolve the notebook against what is saved of its project now."""
         self._facts, self._project = facts, project
         around = project.surroundings(facts.path)
-        self.resolved: ResolvedNotebook = resolve_notebook(facts, around, sources=True)
+        self.resolved = _with_misfits(resolve_notebook(facts, around, sources=True), facts, project)
         self.outside = around.outside
         self._cells = {cell.ref.cell_id: position for position, cell in enumerate(self.resolved.notebook.cells)}
         self._files = _answers(around.find_file)
@@ -60,6 +63,28 @@ class LiveResolution:
     def defaults(self) -> Mapping[str, str]:
         """Source of the default of each parameter."""
         return {parameter.name: parameter.default for parameter in self.resolved.notebook.parameters}
+
+
+def _with_misfits(resolved: ResolvedNotebook, facts: NotebookFacts, project: LoadedProject) -> ResolvedNotebook:
+    """Add where partitions don't fit: those of this notebook as it is, of the others as they are saved."""
+    mine = {spec.key: spec for spec in resolved.assets}
+    mine = {key: spec for key, spec in mine.items() if not _is_unreadable(key, resolved.diagnostics)}
+
+    def known(name: str) -> AssetSpec | None:
+        spec = mine.get(name) or project.definitions.assets.get(name)
+        if spec is None or spec is mine.get(name):
+            return spec
+        elsewhere = spec.cell.notebook != facts.path and not _is_unreadable(name, project.definitions.diagnostics)
+        return spec if elsewhere else None
+
+    found = tuple(misfits(resolved.assets, known, {facts.path: facts}))
+    if not found:
+        return resolved
+    return msgspec.structs.replace(resolved, diagnostics=(*resolved.diagnostics, *found))
+
+
+def _is_unreadable(name: str, diagnostics: Iterable[Diagnostic]) -> bool:
+    return any(each.code == UNREADABLE and name in each.assets for each in diagnostics)
 
 
 def _answers(find: object) -> dict[str, bool]:

@@ -108,6 +108,8 @@ def _maker() -> str:
     for package in (nbpipe.core, nbpipe.core.reading, nbpipe.core.resolving, nbpipe.loading):
         for folder in package.__path__:
             parts.extend(_listing(folder))
+    for folder in nbpipe.core.__path__:  # of partitions, without loading what is seldom used
+        parts.extend(_listing(f"{folder}/partitions"))
     return xxhash.xxh3_128_hexdigest("\n".join(parts).encode("utf-8", "surrogateescape"))
 
 

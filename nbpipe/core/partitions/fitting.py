@@ -21,6 +21,9 @@ from nbpipe.core.partitions.mappings import DimensionMapping, Overlapping, Same,
 from nbpipe.core.partitions.sets import Dimension, ListedDimension, PartitionSet, TimeDimension
 from nbpipe.errors import DeclarationError, UnknownNameError
 
+#: More of a set is not shown in a message.
+_LONG = 100
+
 _CALENDAR = ("daily", "weekly", "monthly")
 
 
@@ -81,7 +84,7 @@ class _Fitting:
                 parts.append(Pair(partners[index], self._pair(dimension, below, given)))
             elif given is not None:
                 raise self._error(
-                    f"{given} needs a dimension like {dimension.name or dimension} on both sides",
+                    f"{given} needs a dimension like {dimension.name or _short(dimension)} on both sides",
                     f"{self._naming(index)}all",
                 )
             else:
@@ -130,11 +133,7 @@ class _Fitting:
             return Fixed("all")
         if isinstance(rule, Latest):
             return Fixed("latest")
-        try:
-            for key in rule.keys:
-                dimension.ordinal(key)
-        except UnknownNameError as error:
-            raise self._error(str(error), "all") from error
+        self._known(dimension, rule.keys)
         return Fixed(rule.keys)
 
     def _pair(self, up: Dimension, down: Dimension, rule: Rule | None) -> DimensionMapping:
@@ -142,7 +141,7 @@ class _Fitting:
             return self._times(up, down, rule)
         if isinstance(up, ListedDimension) and isinstance(down, ListedDimension):
             return self._lists(up, down, rule)
-        raise self._error(f"{up} and {down} are of different kinds", "all, or latest, or keys(...)")
+        raise self._error(f"{_short(up)} and {_short(down)} are of different kinds", "all, or latest, or keys(...)")
 
     def _times(self, up: TimeDimension, down: TimeDimension, rule: Rule | None) -> DimensionMapping:
         same = up.grain == down.grain
@@ -174,8 +173,8 @@ class _Fitting:
             raise self._error("they have no key in common", "all, or static(UP:DOWN,...)")
         return Translated(up, down, tuple((key, key) for key in shared))
 
-    def _known(self, dimension: ListedDimension, keys: tuple[str, ...]) -> None:
-        if dimension.source:
+    def _known(self, dimension: Dimension, keys: tuple[str, ...]) -> None:
+        if isinstance(dimension, ListedDimension) and dimension.source:
             return  # may be registered later
         try:
             for key in keys:
@@ -194,7 +193,12 @@ class _Fitting:
 
 
 def _side(name: str, of: PartitionSet) -> str:
-    return f"{name} (no partitions)" if of == WHOLE else f"{name} ({of})"
+    return f"{name} (no partitions)" if of == WHOLE else f"{name} ({_short(of)})"
+
+
+def _short(of: PartitionSet | Dimension) -> str:
+    text = str(of)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
 def _alike(up: Dimension, down: Dimension) -> bool:

@@ -7,7 +7,7 @@ without partitions is a set with the one key `""`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from nbpipe.core.keys import UNPARTITIONED
 from nbpipe.core.partitions.mappings import DimensionMapping, gives_one
 from nbpipe.core.partitions.registries import KeyRegistry
-from nbpipe.core.partitions.sets import ListedDimension, Outer, PartitionSet
+from nbpipe.core.partitions.sets import Dimension, ListedDimension, Outer, PartitionSet
 from nbpipe.core.partitions.subsets import Families, PartitionSubset, box, union
 
 #: The partitions of an asset that has none: one, with an empty key.
@@ -120,7 +120,7 @@ class Link(msgspec.Struct, frozen=True):
                     latest = dimension.latest(now)
                     found[index] = BitMap() if latest is None else BitMap((latest,))
                 else:
-                    found[index] = BitMap(map(dimension.ordinal, part.keys))
+                    found[index] = BitMap(_ordinals(dimension, part.keys))
         return found
 
 
@@ -128,6 +128,13 @@ def _is_one(part: Part) -> bool:
     if isinstance(part, Pair):
         return gives_one(part.mapping)
     return part.keys == "latest" or (part.keys != "all" and len(part.keys) == 1)
+
+
+def _ordinals(dimension: Dimension, keys: tuple[str, ...]) -> Iterator[int]:
+    """Yield the ordinals of keys; those that are not registered now are left out."""
+    for key in keys:
+        if not isinstance(dimension, ListedDimension) or key in dimension.registry:
+            yield dimension.ordinal(key)
 
 
 def _by_dimension(of: PartitionSet, outer: Outer, bitmap: BitMap) -> list[tuple[BitMap, int]]:

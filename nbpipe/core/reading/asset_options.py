@@ -13,7 +13,18 @@ from nbpipe.core.keys import check_name
 Arity = Literal["one", "many", "repeat"]
 """`one`: one value, given once; `many`: all words up to the next option; `repeat`: one value each time."""
 
+Extent = Literal["word", "brackets", "rest"]
+"""How far a value goes. `word`: one word, its quotes taken off. The others are small languages with quotes of their
+own, taken as written (without quotes around the whole): `brackets`: one word, and more as long as a bracket is open or
+a comma comes last; `rest`: all words up to the next option."""
+
 FILE_PREFIX = "file:"
+
+#: `--backfill single`: one execution for all partitions.
+SINGLE = "single"
+
+#: Column of `--concat` that holds the partition's key, unless another is named.
+KEY_COLUMN = "partition"
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -29,6 +40,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     read: Callable[[str], Any]
     """Make the value from a word; raises ValueError with what was expected."""
     arity: Arity = "one"
+    extent: Extent = "word"
     choices: tuple[str, ...] = ()
     later: bool = False
     """Known, but this version can't do it."""
@@ -63,6 +75,35 @@ def _pair(word: str) -> tuple[str, str]:
     if not key or not equals:
         raise ValueError("KEY=VALUE")
     return key, value
+
+
+def _partitions(text: str) -> str:
+    from nbpipe.core.partitions.spec_syntax import parse_partitions
+
+    parse_partitions(text)
+    return text
+
+
+def _mapping(text: str) -> tuple[str, str]:
+    from nbpipe.core.partitions.mapping_syntax import parse_map
+
+    upstream, _ = parse_map(text)
+    return _upstream(upstream), text.partition("=")[2].strip()
+
+
+def _concat(word: str) -> tuple[str, str]:
+    upstream, equals, column = word.partition("=")
+    if not upstream or (equals and not column):
+        raise ValueError("UPSTREAM or UPSTREAM=COLUMN")
+    return _upstream(upstream), column or KEY_COLUMN
+
+
+def _batch(word: str) -> str:
+    if word == SINGLE:
+        return word
+    if not (word.isascii() and word.isdigit() and int(word)):
+        raise ValueError("single, or a whole number from 1")
+    return str(int(word))
 
 
 def _count(word: str) -> int:
@@ -129,18 +170,29 @@ ASSET_OPTIONS: tuple[Option, ...] = (
         name="--partitions",
         field="partitions",
         metavar="SPEC",
-        read=_text,
-        later=True,
-        help="partitions, for example daily:2024-01-01",
+        extent="rest",
+        read=_partitions,
+        choices=("hourly:", "daily:", "weekly:", "monthly:", "cron(", "static:", "dynamic:"),
+        help="partitions, for example daily:2024-01-01, or date=daily:2024-01-01 x region=static:eu,us",
     ),
     Option(
         name="--map",
         field="map",
         metavar="UPSTREAM=MAPPING",
         arity="repeat",
-        read=_pair,
-        later=True,
-        help="which partitions of an upstream asset a partition reads",
+        extent="brackets",
+        read=_mapping,
+        choices=("identity", "all", "latest", "window", "offset(", "keys(", "static("),
+        help="which partitions of an upstream asset a partition reads, for example orders=offset(-1); may be repeated",
+    ),
+    Option(
+        name="--concat",
+        field="concat",
+        metavar="UPSTREAM[=COLUMN]",
+        arity="repeat",
+        read=_concat,
+        help="several partitions of an upstream asset as one table, with their keys in COLUMN (partition); "
+        "may be repeated",
     ),
     Option(name="--io", field="io", metavar="NAME", read=_text, help="I/O manager that keeps the value ([io.NAME])"),
     Option(name="--group", field="group", metavar="G", read=_text, help="group to show and select it by (group:G)"),
@@ -203,9 +255,9 @@ ASSET_OPTIONS: tuple[Option, ...] = (
         name="--backfill",
         field="backfill",
         metavar="single|N",
-        read=_text,
-        later=True,
-        help="how many partitions one run of a backfill takes",
+        read=_batch,
+        choices=(SINGLE,),
+        help="how many partitions one execution, and one run of a backfill, takes",
     ),
 )
 
@@ -249,9 +301,19 @@ def complete_asset(line: str, assets: Iterable[str] = ()) -> tuple[str, ...]:
     if option is None or (option.arity != "many" and done[-1] != option.name):
         return ()
     found: Collection[str] = option.choices
-    if option.field in ("deps", "use"):
+    if option.field in ("deps", "use", "concat"):
         found = sorted(set(assets) - set(done))
+    elif option.field == "map":
+        found = _mappings(option, assets, last)
     return tuple(name for name in found if name.startswith(last))
+
+
+def _mappings(option: Option, assets: Iterable[str], last: str) -> list[str]:
+    """Return what an unfinished `UPSTREAM=MAPPING` can become: an asset first, then a mapping."""
+    upstream, equals, _ = last.partition("=")
+    if equals:
+        return [f"{upstream}={choice}" for choice in option.choices]
+    return [f"{name}=" for name in sorted(assets)]
 
 
 def _completing(line: str) -> tuple[list[str], str]:

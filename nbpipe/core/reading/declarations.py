@@ -7,7 +7,8 @@ Grammar::
     value       := word, or a quoted text; a quote may also start inside a word: --tag team="data science"
 
 Words are separated by blanks; `'...'` is taken as it is, in `"..."` a backslash escapes `"` and `\\`. Nothing
-is expanded: what a notebook declares can be read from the saved file without running any code.
+is expanded: what a notebook declares can be read from the saved file without running any code. The values of
+`--partitions` and `--map` may have blanks, and quotes that belong to them: see `Extent` in `asset_options`.
 
 The options themselves are in `asset_options`.
 """
@@ -15,6 +16,7 @@ The options themselves are in `asset_options`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,9 +35,11 @@ LATER_LINE_MAGICS = frozenset({"job", "schedule"})
 DECLARED_LATER = LATER_CELL_MAGICS | LATER_LINE_MAGICS
 
 _WORD = re.compile(r"""(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+""")
+_OWN_NAME = re.compile(r"^\w+, (?=column \d)")  # how the error of a small language begins
 _PLAIN = re.compile(r"\S+")
-_KEYED = frozenset({"tags", "metadata"})
+_KEYED = frozenset({"tags", "metadata", "map", "concat"})
 _QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)\'""")
+_WRAPPED = re.compile(r"""(?P<head>[^\s"'=]+=)?(?P<quoted>"(?:[^"\\]|\\.)*"|'[^']*')""")
 
 
 class Word(NamedTuple):
@@ -44,8 +48,21 @@ class Word(NamedTuple):
     text: str
     """Without its quotes."""
     column: int
+    end: int
     option: bool
     """It is written without quotes and begins with `-`, but is no number."""
+
+
+class Value(NamedTuple):
+    """What an option is given."""
+
+    text: str
+    columns: Sequence[int]
+    """Where its characters stand in the line, and where it ends; or its first column alone."""
+
+    def column(self, within: int | None = None) -> int:
+        """Return the column in the line of a column of the text."""
+        return self.columns[min(within or 0, len(self.columns) - 1)]
 
 
 class AssetDeclaration(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +102,7 @@ def parse_asset(line: str) -> AssetDeclaration:
     names = _names(words[:start])
     if start == len(words):
         return AssetDeclaration(names=names)
-    return AssetDeclaration(names=names, options=_options(words[start:], names))
+    return AssetDeclaration(names=names, options=_Options(line, words[start:], names).read())
 
 
 def declared_names(line: str) -> tuple[str, ...]:
@@ -113,7 +130,10 @@ def split_cell(source: str) -> CellSplit:
 
 def _scan(line: str) -> list[Word]:
     if '"' not in line and "'" not in line:
-        return [Word(found.group(), found.start(), _is_option(found.group())) for found in _PLAIN.finditer(line)]
+        return [
+            Word(found.group(), found.start(), found.end(), _is_option(found.group()))
+            for found in _PLAIN.finditer(line)
+        ]
     words: list[Word] = []
     position, end = 0, len(line)
     while True:
@@ -127,7 +147,7 @@ def _scan(line: str) -> list[Word]:
             raise DeclarationError(f"the quote {line[column]} is never closed", column=column)
         raw = match.group()
         quoted = "'" in raw or '"' in raw
-        words.append(Word(_unquote(raw) if quoted else raw, position, _is_option(raw)))
+        words.append(Word(_unquote(raw) if quoted else raw, position, match.end(), _is_option(raw)))
         position = match.end()
 
 
@@ -162,26 +182,81 @@ def _names(words: list[Word]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _options(words: list[Word], names: tuple[str, ...]) -> AssetOptions:
-    values: dict[str, Any] = {}
-    position = 0
-    while position < len(words):
-        word = words[position]
-        position += 1
-        name, equals, attached = word.text.partition("=")
-        option = _option(name, word.column) if word.option else None
-        if option is None:
-            raise _stray(word)
-        given = [Word(attached, word.column + len(name) + 1, option=False)] if equals else []
-        while not equals and position < len(words) and not words[position].option:
-            given.append(words[position])
+class _Options:
+    """Reads the words from the first option on."""
+
+    def __init__(self, line: str, words: list[Word], names: tuple[str, ...]) -> None:
+        self._line = line
+        self._words = words
+        self._names = names
+
+    def read(self) -> AssetOptions:
+        values: dict[str, Any] = {}
+        words, position = self._words, 0
+        while position < len(words):
+            word = words[position]
+            name, equals, attached = word.text.partition("=")
+            option = _option(name, word.column) if word.option else None
+            if option is None:
+                raise _stray(word)
+            value = Value(attached, (word.column + len(name) + 1,)) if equals else None
+            take = self._plain if option.extent == "word" else self._written
+            given, position = take(option, position, value)
+            _take(values, option, given, word.column)
+        options = msgspec.convert(values, AssetOptions)
+        _check(options, self._names)
+        return options
+
+    def _plain(self, option: Option, position: int, attached: Value | None) -> tuple[list[Value], int]:
+        """Return the values of the option at `position`, and the position after them."""
+        words, position = self._words, position + 1
+        if attached is not None:
+            return [attached], position
+        given: list[Value] = []
+        while position < len(words) and not words[position].option:
+            given.append(Value(words[position].text, (words[position].column,)))
             position += 1
             if option.arity != "many":
                 break
-        _take(values, option, given, word.column)
-    options = msgspec.convert(values, AssetOptions)
-    _check(options, names)
-    return options
+        return given, position
+
+    def _written(self, option: Option, position: int, attached: Value | None) -> tuple[list[Value], int]:
+        """Return the value of the option at `position` as it is written, and the position after it."""
+        words = self._words
+        start, end = (attached.column(), words[position].end) if attached is not None else (None, 0)
+        position += 1
+        while position < len(words) and not words[position].option:
+            if start is None:
+                start = words[position].column
+            elif option.extent == "brackets" and not _goes_on(self._line[start:end]):
+                break
+            end = words[position].end
+            position += 1
+        if start is None or start == end:
+            return [], position
+        return [_without_wrapping(self._line, start, end)], position
+
+
+def _goes_on(text: str) -> bool:
+    """Tell whether a mapping is not at its end: a bracket is open, or a comma comes last."""
+    plain = _QUOTED.sub("", text)
+    return plain.endswith(",") or plain.count("(") > plain.count(")")
+
+
+def _without_wrapping(line: str, start: int, end: int) -> Value:
+    """Return a text as written, but for quotes around the whole of it, or of all that follows `NAME=`."""
+    match = _WRAPPED.fullmatch(line, start, end)
+    if match is None:
+        return Value(line[start:end], range(start, end + 1))
+    opening = match.start("quoted")
+    columns = [*range(start, opening)]
+    position = opening + 1
+    while position < end - 1:
+        if line[opening] == '"' and line[position] == "\\" and line[position + 1] in '"\\':
+            position += 1
+        columns.append(position)
+        position += 1
+    return Value("".join(line[column] for column in columns), [*columns, end - 1])
 
 
 def _option(name: str, column: int) -> Option:
@@ -202,7 +277,7 @@ def _stray(word: Word) -> DeclarationError:
     )
 
 
-def _take(values: dict[str, Any], option: Option, given: list[Word], column: int) -> None:
+def _take(values: dict[str, Any], option: Option, given: list[Value], column: int) -> None:
     if not given:
         raise DeclarationError(f"{option.name} needs a value: {option.usage}", column=column)
     if option.arity == "one":
@@ -211,21 +286,22 @@ def _take(values: dict[str, Any], option: Option, given: list[Word], column: int
         values[option.field] = _read(option, given[0])
         return
     taken: list[Any] = values.setdefault(option.field, [])
-    for word in given:
-        value = _read(option, word)
+    for each in given:
+        value = _read(option, each)
         if option.field in _KEYED and any(value[0] == key for key, _ in taken):
-            raise DeclarationError(f"{option.name} {value[0]}=... is given twice", column=word.column)
+            raise DeclarationError(f"{option.name} {value[0]}=... is given twice", column=each.column())
         if value not in taken:
             taken.append(value)
 
 
-def _read(option: Option, word: Word) -> Any:
+def _read(option: Option, value: Value) -> Any:
     try:
-        return option.read(word.text)
+        return option.read(value.text)
     except ValueError as error:
-        raise DeclarationError(f"{option.name} takes {error}, not {word.text!r}", column=word.column) from None
+        raise DeclarationError(f"{option.name} takes {error}, not {value.text!r}", column=value.column()) from None
     except DeclarationError as error:
-        raise DeclarationError(f"{option.name}: {error}", column=word.column) from None
+        message = _OWN_NAME.sub("", str(error))
+        raise DeclarationError(f"{option.name}: {message}", column=value.column(error.column)) from None
 
 
 def _check(options: AssetOptions, names: tuple[str, ...]) -> None:
@@ -234,3 +310,12 @@ def _check(options: AssetOptions, names: tuple[str, ...]) -> None:
             raise DeclarationError(f"asset {own!r} can't depend on itself: take it out of --use or --deps")
     if options.retries == 0 and (options.retry_delay or options.backoff != "constant"):
         raise DeclarationError("--retry-delay and --backoff do nothing without --retries N: add it")
+    if options.partitions is None and options.backfill is not None:
+        raise DeclarationError(
+            "--backfill is for assets with partitions: add --partitions SPEC, for example "
+            "--partitions daily:2024-01-01, or take --backfill out"
+        )
+    if options.partitions is not None and options.fresh_for is not None:
+        raise DeclarationError(
+            "--fresh-for is not for assets with partitions, whose windows do not age: take it out, or --partitions"
+        )

@@ -33,6 +33,9 @@ from nbpipe.errors import DeclarationError
 PARAMETERS_TAG = "parameters"
 SKIP_TAGS = frozenset({"skip-execution", "nbpipe:skip"})
 
+#: Code of the problem of a first line that can't be read.
+UNREADABLE = "declaration"
+
 _MISPLACED = re.compile(r"^%%asset\b", re.MULTILINE)
 
 
@@ -157,7 +160,7 @@ def _asset_cell(cell: CellText, split: CellSplit, transform: Transform | None) -
         declaration = parse_asset(split.line)
     except DeclarationError as error:
         code = _body(split, transform)
-        problem = CellProblem(code="declaration", message=f"%%asset: {error}", line=line)
+        problem = CellProblem(code=UNREADABLE, message=f"%%asset: {error}", line=line)
         code = code._replace(problems=(problem, *code.problems))
         return _facts(cell, split, code, names=declared_names(split.line))
     if declaration.help:

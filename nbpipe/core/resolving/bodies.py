@@ -15,7 +15,7 @@ from types import MappingProxyType
 import msgspec
 
 from nbpipe.core.definitions import AssetOptions, CellRef
-from nbpipe.core.keys import AMBIENT, INJECTED
+from nbpipe.core.keys import AMBIENT, INJECTED, PARTITION
 from nbpipe.core.reading.asset_options import FILE_PREFIX
 from nbpipe.core.reading.facts import Read
 from nbpipe.core.reading.notebooks import CellFacts, NotebookFacts
@@ -57,6 +57,7 @@ class ResolvedBody:
     """The names of one asset cell, resolved."""
 
     inputs: set[str] = field(default_factory=set)
+    """Assets that are loaded; its own name, if it reads earlier partitions of its own."""
     order: set[str] = field(default_factory=set)
     """Upstream assets that are not loaded."""
     setup: dict[str, Read] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class _Resolver:
         self._position = position
         self._cell: CellFacts = around.facts.cells[position]
         self._own = self._cell.names
+        self._options = self._cell.declaration.options if self._cell.declaration is not None else AssetOptions()
         self._stars, self._foreign_star = self._body_stars()
         self._found = ResolvedBody()
 
@@ -88,7 +90,8 @@ class _Resolver:
         found = self._found
         for read in self._cell.code.reads:
             self._read(read)
-        self._options()
+        self._use_and_deps()
+        self._map_and_concat()
         found.reach = self._around.reaches.of(self._cell.code.statements, found.setup, self._position)
         found.reach.definitions.extend(
             self._stars[read.name] for read in self._cell.code.reads if read.name in self._stars
@@ -105,7 +108,7 @@ class _Resolver:
         elif name in names.assets:
             self._found.inputs.add(name)
         elif name in INJECTED:
-            return
+            self._injected(read)
         elif names.setup.visible(name, self._position):
             self._found.setup[name] = read
             self._two_levels(read)
@@ -118,14 +121,31 @@ class _Resolver:
         elif name not in self._stars and read.certain:
             self._unknown(read)
 
-    def _own_name(self, read: Read) -> None:
-        if read.certain:
+    def _injected(self, read: Read) -> None:
+        if read.name == PARTITION and self._options.partitions is None and self._is_readable and read.certain:
             self._error(
-                "own-name",
-                f"{read.name!r} is read before the cell gives it a value: an asset can't read itself; "
-                "use another name for what goes in",
+                "no-partitions",
+                f"asset {self._own[0]!r} has no partitions: add --partitions SPEC, for example "
+                f"--partitions daily:2024-01-01; or, if {PARTITION!r} is a variable of yours, rename it",
                 read,
             )
+
+    def _own_name(self, read: Read) -> None:
+        name = read.name
+        mapped = any(name == upstream for upstream, _ in self._options.map)
+        partitioned = self._options.partitions is not None
+        if mapped and partitioned and len(self._own) == 1:
+            self._found.inputs.add(name)
+        elif self._is_readable and (read.certain or mapped):
+            remedy = "use another name for what goes in"
+            if mapped and partitioned:
+                remedy = "only one that is alone in its cell can read its earlier partitions, so split the cell"
+            elif mapped:
+                remedy = "only one with partitions can read its earlier ones, so add --partitions SPEC"
+            elif partitioned and len(self._own) == 1:
+                remedy += f", or read the partition before by --map {name}=offset(-1)"
+            message = f"{name!r} is read before the cell gives it a value: an asset can't read itself; {remedy}"
+            self._error("own-name", message, read)
 
     def _two_levels(self, read: Read) -> None:
         """Warn of a setup name that is also an asset of another notebook, or a resource."""
@@ -206,16 +226,40 @@ class _Resolver:
             hint = f"; {self._place_of(broken[0])} might bind it, but can't be read"
         self._error("unknown-name", f"nothing is called {name!r}{hint}", read)
 
-    def _options(self) -> None:
-        options = self._cell.declaration.options if self._cell.declaration is not None else AssetOptions()
-        for name in options.use:
+    def _use_and_deps(self) -> None:
+        for name in self._options.use:
             if self._upstream(name, "--use"):
                 self._found.inputs.add(name)
-        for name in options.deps:
+        for name in self._options.deps:
             if name.startswith(FILE_PREFIX):
                 self._pattern(name)
             elif self._upstream(name, "--deps"):
                 self._found.order.add(name)
+
+    def _map_and_concat(self) -> None:
+        """Report options for upstream assets that are none."""
+        for option, given in (("--map", self._options.map), ("--concat", self._options.concat)):
+            for name, _ in given:
+                if name in self._found.inputs or (option == "--map" and name in self._found.order):
+                    continue
+                self._no_upstream(name, option)
+
+    def _no_upstream(self, name: str, option: str) -> None:
+        owner = self._own[0]
+        if name in self._own:
+            if any(read.name == name for read in self._cell.code.reads):
+                return  # reported where it is read
+            code, message = "mapping", f"{owner!r} does not read its earlier partition before it is assigned"
+        elif name in self._found.order:
+            code, message = "mapping", f"{name!r} comes first but is not loaded: name it in --use instead of --deps"
+        elif name in self._names.assets or self._around.outside.places(name, self._around.facts.path):
+            code, message = "mapping", f"{owner!r} does not read {name!r}: read it in the cell, or take {option} out"
+        else:
+            code = "unknown-asset"
+            upstream = self._found.inputs | self._found.order
+            hint = suggestion(name, upstream, self._names.assets.keys(), self._around.outside.assets.keys())
+            message = f"there is no asset {name!r}{hint}"
+        self._around.reports.error(code, f"{option}: {message}", self._cell, self._declaring_line, self._own)
 
     def _pattern(self, name: str) -> None:
         """Take a pattern, which starts from the folder of the notebook like every path in it."""
@@ -292,6 +336,11 @@ class _Resolver:
         for script in filter(None, map(modules.script, code.runs)):
             found.update((name, Definition(script.name, name)) for name in script.code.binds)
         return found, foreign
+
+    @property
+    def _is_readable(self) -> bool:
+        """The first line of the cell could be read; if not, what follows from its options is not judged."""
+        return self._cell.declaration is not None
 
     @property
     def _declaring_line(self) -> int:

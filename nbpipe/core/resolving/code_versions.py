@@ -67,11 +67,14 @@ def code_version(
 def options_hash(names: tuple[str, ...], options: AssetOptions) -> str:
     """Return the hash of the options that affect a value.
 
-    The name of a single asset is not among them, so that a renamed asset keeps its history and its freshness.
+    The name of a single asset is not among them, so that a renamed asset keeps its history and its freshness. Nor are
+    its partitions (a longer set leaves every partition as it is) and mappings (inputs are compared by what they are).
     """
-    if len(names) == 1 and not options.use and options.io is None:
+    if len(names) == 1 and not options.use and options.io is None and not options.concat:
         return _NO_OPTIONS
     parts = [" ".join(names) if len(names) > 1 else "", " ".join(sorted(options.use)), options.io or ""]
+    if options.concat:
+        parts += (f"{upstream}={column}" for upstream, column in sorted(options.concat))
     return text_hash("\n".join(parts))
 
 

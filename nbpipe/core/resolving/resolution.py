@@ -20,13 +20,15 @@ from nbpipe.core.definitions import (
     Diagnostic,
     NotebookDef,
 )
+from nbpipe.core.keys import PARTITION
 from nbpipe.core.reading.fingerprints import text_hash
-from nbpipe.core.reading.notebooks import CellFacts, NotebookFacts
+from nbpipe.core.reading.notebooks import UNREADABLE, CellFacts, NotebookFacts
 from nbpipe.core.resolving.bodies import OutsideNames, ResolvedBody, Surroundings, resolve_body
 from nbpipe.core.resolving.cautions import warn_of_generators, warn_of_mutations
 from nbpipe.core.resolving.checks import check_cells
 from nbpipe.core.resolving.code_versions import CodeVersion, code_version
 from nbpipe.core.resolving.duplicates import duplicate_assets
+from nbpipe.core.resolving.fit import misfits
 from nbpipe.core.resolving.kinds import classify, declares
 from nbpipe.core.resolving.modules import ModuleIndex, ModuleSource, NoModules
 from nbpipe.core.resolving.reach import Reaches
@@ -97,6 +99,9 @@ def resolve(
             assets.setdefault(spec.key, spec)
     diagnostics = [d for result in resolved for d in result.diagnostics]
     diagnostics += duplicate_assets(notebooks, places)
+    unreadable = {key for d in diagnostics if d.code == UNREADABLE for key in d.assets}
+    known = {key: spec for key, spec in assets.items() if key not in unreadable} if unreadable else assets
+    diagnostics += misfits(assets.values(), known.get, notebooks)
     diagnostics.sort(key=_order)
     return definitions(assets, {r.notebook.path: r.notebook for r in resolved}, diagnostics)
 
@@ -185,8 +190,9 @@ class _NotebookResolver:
             siblings=cell.names,
             options=options,
             description=options.description or cell.code.comment.strip() or cell.above.strip(),
-            upstream=tuple(sorted(body.inputs | body.order)),
+            upstream=tuple(sorted((body.inputs | body.order).difference(cell.names))),
             inputs=tuple(sorted(body.inputs)),
+            ranged=_is_ranged(cell, body, options),
             setup_names=tuple(sorted(body.reach.setup)),
             parameters=body.reach.parameters(self._names.setup.parameters),
             resources=tuple(sorted(body.resources)),
@@ -234,6 +240,17 @@ class _NotebookResolver:
         views = self._names.views
         places = {views[read.name] for read in cell.code.reads if views.get(read.name, position) < position}
         return tuple(self._facts.cells[place].index for place in sorted(places))
+
+
+def _is_ranged(cell: CellFacts, body: ResolvedBody, options: AssetOptions) -> bool:
+    """Tell whether one execution of the body can take several partitions."""
+    if options.partitions is None or not body.inputs.isdisjoint(cell.names):
+        return False
+    if options.backfill is not None and options.backfill != "1":
+        return True
+    return any(read.name == PARTITION for read in cell.code.reads) and any(
+        (PARTITION, "keys") in statement.attributes for statement in cell.code.statements
+    )
 
 
 def _maybe_path(literal: str) -> bool:

@@ -1,0 +1,116 @@
+"""Do the partitions of assets fit those of what they read? Asked where all assets of a project are known.
+
+A project without partitions pays one look at each asset; the algebra of partitions is loaded when there are some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from nbpipe.core.definitions import AssetSpec, CellRef, Diagnostic
+from nbpipe.core.reading.notebooks import NotebookFacts
+from nbpipe.core.resolving.bodies import declaring_line
+from nbpipe.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from nbpipe.core.partitions.book import PartitionBook
+
+CODE = "mapping"
+
+Known = Callable[[str], AssetSpec | None]
+"""Looks an asset up; None for one that is not defined, or whose declaration can't be read."""
+
+
+def misfits(specs: Iterable[AssetSpec], known: Known, notebooks: Mapping[str, NotebookFacts]) -> Iterator[Diagnostic]:
+    """Yield an error for each link between assets that doesn't fit their partitions.
+
+    Links to and from assets that are not known are left alone: another error is about them. Whether registered keys
+    exist plays no part.
+
+    Args:
+        specs: assets to look at.
+        known: looks these up, and all that they read.
+        notebooks: the notebooks of `specs`.
+    """
+    linker = _Linker()
+    seen: set[CellRef] = set()
+    for spec in specs:
+        if not _concerned(spec, known) or spec.cell in seen or known(spec.key) is None:
+            continue
+        seen.add(spec.cell)  # assets of one cell share their options and what they read
+        for name in sorted({*spec.upstream, *spec.inputs}):
+            upstream = known(name)
+            if upstream is None:
+                continue
+            message = _idle(spec, upstream)
+            if message is None and (spec.options.partitions or upstream.options.partitions):
+                message = linker.misfit(spec, upstream)
+            if message is not None:
+                yield _error(spec, message, notebooks)
+
+
+def _concerned(spec: AssetSpec, known: Known) -> bool:
+    options = spec.options
+    if options.partitions is not None or options.map or options.concat:
+        return True
+    return any((up := known(name)) is not None and up.options.partitions is not None for name in spec.upstream)
+
+
+def _idle(spec: AssetSpec, upstream: AssetSpec) -> str | None:
+    """Say that an option is for partitions where there are none."""
+    name, options = upstream.key, spec.options
+    if upstream.options.partitions is not None:
+        return None
+    if name in spec.inputs and any(joined == name for joined, _ in options.concat):
+        return f"--concat {name}: {name} has no partitions: take it out"
+    rule = dict(options.map).get(name)
+    if rule is not None and options.partitions is None:
+        return f"--map {name}={rule}: neither {spec.key} nor {name} has partitions: take it out"
+    return None
+
+
+class _Linker:
+    """Tries the link between two assets, equal ones once."""
+
+    def __init__(self) -> None:
+        self._declared: dict[str, str] = {}
+        self._book: PartitionBook | None = None
+        self._fine: set[tuple[str | None, str | None, str | None]] = set()
+
+    def misfit(self, spec: AssetSpec, upstream: AssetSpec) -> str | None:
+        """Say why the partitions of two assets, or of one and its earlier ones, don't fit."""
+        own = spec.key == upstream.key
+        alike = (upstream.options.partitions, spec.options.partitions, dict(spec.options.map).get(upstream.key))
+        if alike in self._fine and not own:
+            return None
+        for each in (spec, upstream):
+            if each.options.partitions is not None:
+                self._declared[each.key] = each.options.partitions
+        try:
+            self._sets().link(spec, upstream.key)
+        except DeclarationError as error:
+            return str(error) if own else f"asset {spec.key!r}: {error}"
+        self._fine.add(alike)
+        return None
+
+    def _sets(self) -> PartitionBook:
+        if self._book is None:
+            from nbpipe.core.partitions.book import PartitionBook
+
+            self._book = PartitionBook(self._declared, None, "")
+        return self._book
+
+
+def _error(spec: AssetSpec, message: str, notebooks: Mapping[str, NotebookFacts]) -> Diagnostic:
+    cell = next(cell for cell in notebooks[spec.cell.notebook].cells if cell.index == spec.cell.index)
+    return Diagnostic(
+        severity="error",
+        code=CODE,
+        message=message,
+        notebook=spec.cell.notebook,
+        cell_id=spec.cell.cell_id,
+        cell=spec.cell.index + 1,
+        line=declaring_line(cell),
+        assets=spec.siblings,
+    )
