@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -13,6 +14,21 @@ from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.records import AssetState
 from nbpipe.core.selection import AssetStatus
 from nbpipe.core.staleness import Assessment
+
+if TYPE_CHECKING:
+    from nbpipe.core.partitions.counts import PartitionCounts
+
+
+class PartitionNumbers(msgspec.Struct, frozen=True, kw_only=True):
+    """How many partitions of an asset are what; `materialized` counts all that have a value."""
+
+    total: int
+    materialized: int
+    stale: int
+    failed: int
+    missing: int
+    running: int
+    skipped: int
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +46,8 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     notebook: str
     cell_id: str
     upstream: tuple[str, ...]
-    partitions: None = None
+    partitions: PartitionNumbers | None = None
+    """None for an asset without partitions; one with has no time or version of its own."""
 
 
 @click.command("status")
@@ -56,8 +73,15 @@ def status_rows(workspace: Workspace, selection: str = "") -> list[StatusRow]:
     return [_row(assets[key], assessments[key], states.get(key)) for key in keys]
 
 
+def numbers_of(found: PartitionCounts | None) -> PartitionNumbers | None:
+    """Return the numbers that people are shown."""
+    if found is None:
+        return None
+    return PartitionNumbers(**{name: getattr(found, name) for name in PartitionNumbers.__struct_fields__})
+
+
 def _row(spec: AssetSpec, assessment: Assessment, state: AssetState | None) -> StatusRow:
-    current = state.current if state is not None else None
+    current = state.current if state is not None and assessment.partitions is None else None
     return StatusRow(
         asset=spec.key,
         status=assessment.status,
@@ -71,4 +95,5 @@ def _row(spec: AssetSpec, assessment: Assessment, state: AssetState | None) -> S
         notebook=spec.cell.notebook,
         cell_id=spec.cell.cell_id,
         upstream=spec.upstream,
+        partitions=numbers_of(assessment.partitions),
     )

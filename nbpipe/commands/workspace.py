@@ -244,11 +244,11 @@ class Workspace:
             UnknownNameError: it names an asset that does not exist.
         """
         selection = parse_selection(text.strip() or "*")
-        known = {key: found.status for key, found in (statuses or {}).items()}
+        known = {key: found.statuses for key, found in (statuses or {}).items()}
         return resolve(selection, self.graph, self.definitions.assets, statuses=known or self._statuses)
 
-    def _statuses(self) -> Mapping[str, str]:
-        return {key: found.status for key, found in self.assess().items()}
+    def _statuses(self) -> Mapping[str, tuple[str, ...]]:
+        return {key: found.statuses for key, found in self.assess().items()}
 
     def close(self) -> None:
         """Release the state store."""

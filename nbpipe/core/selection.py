@@ -6,7 +6,7 @@ The text form is read by `selection_syntax`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal, get_args
 
 import msgspec
@@ -17,7 +17,8 @@ from nbpipe.errors import SelectionError, UnknownNameError, nearest
 
 Attribute = Literal["group", "tag", "kind", "owner", "notebook", "status"]
 AssetStatus = Literal["missing", "fresh", "stale", "failed", "running", "queued"]
-Statuses = Mapping[str, str] | Callable[[], Mapping[str, str]]
+Statuses = Mapping[str, Collection[str]] | Callable[[], Mapping[str, Collection[str]]]
+"""By asset, what is true of it: of one with partitions, what is true of any of them. A text is one status."""
 
 ATTRIBUTES: tuple[str, ...] = get_args(Attribute)
 STATUSES: tuple[str, ...] = get_args(AssetStatus)
@@ -170,7 +171,11 @@ class _Resolver:
             raise SelectionError("status: can't be used here, where no state is known", column=wanted.column)
         if callable(self._statuses):
             self._statuses = self._statuses()
-        return frozenset(key for key, status in self._statuses.items() if status == wanted.value and key in self._graph)
+        return frozenset(
+            key
+            for key, found in self._statuses.items()
+            if key in self._graph and (found == wanted.value if isinstance(found, str) else wanted.value in found)
+        )
 
 
 def attribute_values(spec: AssetSpec, attribute: Attribute) -> tuple[str, ...]:

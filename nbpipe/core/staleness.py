@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -27,6 +27,9 @@ from nbpipe.core.graph import AssetGraph
 from nbpipe.core.reasons import FAILED, NEVER, NEWER, age_text, duration_text, value_reasons
 from nbpipe.core.records import AssetState, Materialization
 from nbpipe.core.selection import AssetStatus
+
+if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.core.partitions.counts import PartitionCounts
 
 _LONGEST_ERROR = 200
 _NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
@@ -46,6 +49,15 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """It is reason enough for its cell to execute now."""
     stale: bool = False
     """Missing, stale or failed, whatever an active run does: what `--stale` chooses."""
+    partitions: PartitionCounts | None = None
+    """How many of its partitions are what; None if it has none."""
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """Return what a selection may say of its status: of partitions, what is true of any of them."""
+        if self.partitions is None:
+            return (self.status,)
+        return (self.status, *(name for name in ("failed", "missing", "stale") if getattr(self.partitions, name)))
 
 
 class PartitionedAssets(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from nbpipe.core.partitions.counts import counts_text
 from nbpipe.pages.page import Line, Page, Part, Style, Table, line
 
 if TYPE_CHECKING:
@@ -28,7 +29,13 @@ def listing(rows: Sequence[AssetRow]) -> Page:
     if not rows:
         return [_NOTHING]
     grouped = any(row.group for row in rows)
-    columns = ("asset", "notebook", *(["group"] if grouped else []), "upstream", "description")
+    partitioned = any(row.partitions for row in rows)
+    columns = (
+        *("asset", "notebook"),
+        *(["group"] if grouped else []),
+        *(["partitions"] if partitioned else []),
+        *("upstream", "description"),
+    )
     return [
         Table(
             columns,
@@ -37,6 +44,7 @@ def listing(rows: Sequence[AssetRow]) -> Page:
                     Part(row.asset, "strong"),
                     row.notebook,
                     *([row.group or ""] if grouped else []),
+                    *([row.partitions or ""] if partitioned else []),
                     " ".join(row.upstream),
                     row.description.partition("\n")[0],
                 )
@@ -58,13 +66,19 @@ def status(rows: Sequence[StatusRow]) -> Page:
                     Part(row.asset, "strong"),
                     Part(row.status, STATUS_STYLE[row.status]),
                     "" if row.version is None else str(row.version),
-                    "" if row.materialized_at is None else f"{row.materialized_at.astimezone():%Y-%m-%d %H:%M}",
+                    _made(row),
                     "; ".join((*row.reasons, *row.notes)),
                 )
                 for row in rows
             ],
         )
     ]
+
+
+def _made(row: StatusRow) -> str:
+    if row.partitions is not None:
+        return counts_text(row.partitions)
+    return "" if row.materialized_at is None else f"{row.materialized_at.astimezone():%Y-%m-%d %H:%M}"
 
 
 def diagnostics(found: Sequence[Diagnostic]) -> Page:

@@ -101,6 +101,7 @@ class AssessedPartitions:
             notes=notes,
             out_of_date=bool(state.standing.missing or state.standing.failed or state.out_of_date()),
             stale=bool(state.unsound),
+            partitions=state.counts,
         )
 
     def version(self, spec: AssetSpec, upstream: str) -> str | None:

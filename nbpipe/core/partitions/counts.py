@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
+
+
+class Counts(Protocol):
+    """Numbers of partitions, by status."""
+
+    @property
+    def total(self) -> int:
+        """All."""
+
+    @property
+    def materialized(self) -> int:
+        """Those with a value."""
 
 
 class PartitionCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +33,7 @@ class PartitionCounts(msgspec.Struct, frozen=True, kw_only=True):
     fresh: int
 
 
-def counts_text(counts: PartitionCounts) -> str:
+def counts_text(counts: Counts) -> str:
     """Write counts on one line: those with a value, and what there is of each trouble.
 
     >>> counts_text(PartitionCounts(total=31, materialized=28, running=0, failed=2, missing=1, stale=0, skipped=0,
