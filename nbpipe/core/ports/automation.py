@@ -26,8 +26,8 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
 class AutomationStore(Protocol):
     """Every call that changes something is one durable transaction.
 
-    Calls that take a lease raise `ConflictError` and change nothing if another process leads by now: the check is part of
-    their transaction.
+    Calls that take a lease raise `ConflictError` and change nothing if another process leads by now: the check is part
+    of their transaction.
     """
 
     def lead(self, env: str, worker: WorkerId, *, at: datetime, instead_of: Lease | None = None) -> Lease | None:
@@ -52,7 +52,7 @@ class AutomationStore(Protocol):
     def states(self, env: str) -> Mapping[tuple[Source, str], AutomationState]:
         """Return what is kept of every schedule and sensor."""
 
-    def switch(self, env: str, source: Source, name: str, on: bool | None, *, at: datetime) -> None:
+    def switch(self, env: str, source: Source, name: str, *, on: bool | None, at: datetime) -> None:
         """Start or stop a schedule or sensor; None: as it is declared. A start settles all ticks before `at`."""
 
     def begin(self, lease: Lease, source: Source, name: str, *, times: str = "", since: datetime) -> None:
