@@ -77,10 +77,12 @@ class UnknownNameError(UsageError):
     Attributes:
         name: what was asked for.
         nearest: the most similar existing name, if one is similar.
+        hint: what else is said.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str] = (), *, hint: str = "") -> None:
         self.name = name
+        self.hint = hint
         self.nearest = nearest(name, known)
         message = f"there is no {kind} {name!r}"
         if self.nearest:

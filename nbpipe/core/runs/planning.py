@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.core.definitions import AssetSpec, CellDef, Definitions, NotebookDef
 from nbpipe.core.graph import AssetGraph
@@ -14,7 +14,11 @@ from nbpipe.core.runs.parameter_checks import parameters_for
 from nbpipe.core.runs.plans import Mode, RunPlan, StepPlan
 from nbpipe.core.runs.refusals import refuse_broken, refuse_missing_upstream
 from nbpipe.core.selection import quoted
-from nbpipe.errors import UnknownNameError
+from nbpipe.errors import RefusedError, UnknownNameError
+
+if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.core.partitions.subsets import PartitionSubset
+    from nbpipe.core.runs.partition_plans import PartitionRequest, PlannedPartitions
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -32,6 +36,7 @@ def plan_run(
     selection: str = "",
     mode: Mode = "all",
     parameters: Mapping[str, Any] = _NONE,
+    partitions: PartitionRequest | None = None,
 ) -> RunPlan:
     """Plan the execution of selected assets in as few steps as possible.
 
@@ -46,6 +51,7 @@ def plan_run(
         selection: the selection as written, for the record and for messages.
         mode: see `Mode`.
         parameters: values by name; each notebook takes those that its parameters cell names.
+        partitions: which are asked for; needed if an asset has some.
 
     Raises:
         RefusedError: an asset is broken or on a circle, or something that it needs was never materialized and is
@@ -54,7 +60,18 @@ def plan_run(
     """
     keys, notes = _with_siblings(definitions, graph, selected)
     refuse_broken(definitions, graph, keys)
-    refuse_missing_upstream(graph, keys, materialized, selection)
+    planned = _partitions(definitions, graph, keys, partitions, materialized, selection)
+    if planned is not None:
+        keys = tuple(key for key in keys if key not in planned.idle)
+        notes += planned.notes
+    refuse_missing_upstream(
+        graph,
+        keys,
+        _Present(materialized, partitions),
+        selection,
+        partitioned=planned.sets if planned is not None else (),
+        words=partitions.words if partitions is not None else "",
+    )
     chosen = frozenset(keys)
     needs = {key: [above for above in graph.upstream(key) if above in chosen] for key in keys}
     groups = _grouped(definitions.assets, keys, needs)
@@ -85,6 +102,8 @@ def plan_run(
         mode=mode,
         assets=tuple(definitions.assets[key] for key in keys),
         steps=tuple(steps),
+        partitions=planned.texts if planned is not None else _NONE,
+        sets=planned.sets if planned is not None else _NONE,
         notebooks={path: definitions.notebooks[path].content_hash for path in paths},
         notes=notes + _idle_parameters(definitions, chosen, parameters),
     )
@@ -121,6 +140,37 @@ def plan_notebook(definitions: Definitions, path: str, *, env: str, parameters: 
         steps=(step,),
         notebooks={path: notebook.content_hash},
     )
+
+
+def _partitions(
+    definitions: Definitions,
+    graph: AssetGraph,
+    keys: Sequence[str],
+    request: PartitionRequest | None,
+    materialized: Container[str],
+    selection: str,
+) -> PlannedPartitions | None:
+    """Return which partitions are executed; None if nothing selected, or read, has any."""
+    if request is None:
+        first = next((key for key in keys if definitions.assets[key].options.partitions is not None), None)
+        if first is not None:
+            raise RefusedError(f"{first} has partitions: say which with --partition KEY or --partitions A..B")
+        return None
+    from nbpipe.core.runs.partition_plans import plan_partitions
+
+    return plan_partitions(definitions, graph, keys, request, materialized=materialized, selection=selection)
+
+
+class _Present:
+    """The assets that have a value: with partitions, of any of them."""
+
+    def __init__(self, materialized: Container[str], request: PartitionRequest | None) -> None:
+        self._materialized = materialized
+        self._executed: Mapping[str, PartitionSubset] = {} if request is None else request.executed
+
+    def __contains__(self, key: object) -> bool:
+        found = self._executed.get(key) if isinstance(key, str) else None
+        return key in self._materialized if found is None else bool(found)
 
 
 def _idle_parameters(definitions: Definitions, chosen: frozenset[str], names: Iterable[str]) -> tuple[str, ...]:

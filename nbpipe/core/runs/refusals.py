@@ -39,9 +39,23 @@ def refuse_broken(definitions: Definitions, graph: AssetGraph, selected: Iterabl
 
 
 def refuse_missing_upstream(
-    graph: AssetGraph, selected: Sequence[str], materialized: Container[str], selection: str
+    graph: AssetGraph,
+    selected: Sequence[str],
+    materialized: Container[str],
+    selection: str,
+    *,
+    partitioned: Container[str] = (),
+    words: str = "",
 ) -> None:
     """Refuse to start what would find no value of something upstream.
+
+    Args:
+        graph: the assets.
+        selected: those that are to run.
+        materialized: those that have a value.
+        selection: as written.
+        partitioned: those that have partitions.
+        words: what was written about partitions besides.
 
     Raises:
         RefusedError: names what was never materialized, and the selection that would work.
@@ -59,10 +73,11 @@ def refuse_missing_upstream(
     names = graph.arrange(missing)
     needed = next(name for name in reversed(names) if missing[name] in chosen)
     others = f", nor {_listed([name for name in names if name != needed])} above it" if len(names) > 1 else ""
-    raise RefusedError(
-        f"{missing[needed]} needs {needed}, which has never been materialized{others}. "
-        f"This selection would work: {_working(selection, selected, names)}"
-    )
+    remedy = f"This selection would work: {_working(selection, selected, names)}{words and f' {words}'}"
+    first = [name for name in names if name in partitioned]
+    if first:
+        remedy = f'Compute those first: nbpipe backfill "{" ".join(map(quoted, first))}" --missing'
+    raise RefusedError(f"{missing[needed]} needs {needed}, which has never been materialized{others}. {remedy}")
 
 
 def _working(selection: str, selected: Sequence[str], missing: Sequence[str]) -> str:
