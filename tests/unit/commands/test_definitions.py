@@ -39,6 +39,12 @@ def test_a_listing_has_the_fields_of_the_contract(shop, terminal):
     assert (rows[1]["description"], rows[1]["upstream"]) == ("Orders that count.", ["orders"])
 
 
+def test_a_listing_tells_partitions_as_they_are_written(project, terminal):
+    declared = "date=daily:2024-01-01 x region=static:eu,us"
+    write_notebook(project / "a.ipynb", [f"%%asset a b --partitions {declared}\na = b = 1", "%%asset c\n[a, b]"])
+    assert [row["partitions"] for row in terminal.json("list")] == [declared, declared, None]
+
+
 def test_a_listing_takes_a_selection(shop, terminal):
     assert [row["asset"] for row in terminal.json("list", "total", "or", "group:shop")] == ["orders", "total"]
 
@@ -64,6 +70,30 @@ def test_an_error_is_reported_with_its_place_and_a_status(shop, terminal):
     assert found["assets"] == ["report"]
     assert "more.ipynb, cell 2, line 3: error: " in terminal("validate").out
     assert "did you mean 'total'" in terminal("validate").out
+
+
+def test_malformed_partitions_are_reported_with_cell_line_and_column(project, terminal):
+    write_notebook(project / "a.ipynb", ["1", "\n%%asset a --partitions 'daily:2024-01-01 x region=static:eu'\na = 1"])
+    answer = terminal("validate", "--json")
+    assert answer.status == 2
+    (found,) = answer.data
+    assert (found["notebook"], found["cell"], found["line"], found["code"]) == ("a.ipynb", 2, 2, "declaration")
+    assert found["message"].splitlines() == [
+        "%%asset: --partitions: column 1: each of several dimensions has a name: date=daily:2024-01-01",
+        "  daily:2024-01-01 x region=static:eu",
+        "  ^",
+    ]
+    assert "a.ipynb, cell 2, line 2: error: %%asset: --partitions: column 1: " in terminal("validate").out
+
+
+def test_partitions_that_do_not_fit_are_reported_with_their_place(project, terminal):
+    write_notebook(project / "a.ipynb", ["%%asset a --partitions daily:2024-01-01\na = 1"])
+    write_notebook(project / "b.ipynb", ["1", "%%asset b --partitions static:x,y\na"])
+    answer = terminal("validate", "--json")
+    assert answer.status == 2
+    (found,) = answer.data
+    assert (found["notebook"], found["cell"], found["line"], found["code"]) == ("b.ipynb", 2, 1, "mapping")
+    assert found["assets"] == ["b"]
 
 
 def test_a_warning_alone_is_status_0(project, terminal):

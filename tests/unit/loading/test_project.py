@@ -319,11 +319,43 @@ def test_cells_with_ipython_syntax_are_understood(two):
     assert load_project(two).definitions.assets["listing"].upstream == ("total",)
 
 
+def test_what_partitions_are_declared_and_what_does_not_fit_is_remembered(two):
+    declared = "date=daily:2024-01-01 x region=static:eu,us"
+    path = write_notebook(
+        two / "parts.ipynb",
+        [
+            f"%%asset daily more --partitions {declared} --backfill 7\ndaily = more = partition.key",
+            "%%asset listed --partitions static:x,y\ndaily",
+            "%%asset wrong --partitions dialy:2024-01-01\n1",
+            "%%asset state --partitions daily:2024-01-01 --map state=offset(-1)\nstate = (state or 0) + 1",
+        ],
+    )
+    first = load_project(two).definitions
+    assert load_project(two).definitions == first
+    assert first.assets["more"].options.partitions == declared
+    assert first.assets["more"].ranged
+    assert (first.assets["state"].upstream, first.assets["state"].inputs) == ((), ("state",))
+    where = [(each.code, each.cell, each.line) for each in first.diagnostics if each.notebook == "parts.ipynb"]
+    assert where == [("mapping", 2, 1), ("declaration", 3, 1)]
+    write_notebook(path, [f"%%asset daily --partitions {declared}..2024-12-31\ndaily = partition.key"])
+    assert load_project(two).definitions.diagnostics == ()
+
+
+def test_a_link_fits_again_when_the_other_notebook_has_changed(two):
+    write_notebook(two / "up.ipynb", ["%%asset up --partitions daily:2024-01-01\n1"])
+    write_notebook(two / "down.ipynb", ["%%asset down --partitions static:x\nup"])
+    project = load_project(two)
+    assert [(each.code, each.notebook) for each in project.definitions.diagnostics] == [("mapping", "down.ipynb")]
+    write_notebook(two / "up.ipynb", ["%%asset up --partitions static:x,y\n1"])
+    assert project.reload().definitions.diagnostics == ()
+
+
 def test_a_loaded_project_imports_neither_ipython_nor_nbformat(two):
     program = (
         "import sys; from pathlib import Path; from nbpipe.loading.project import load_project\n"
         "project = load_project(Path('.')); project.reload(); assert project.definitions.assets\n"
-        "print(sorted({'IPython', 'nbformat', 'pandas', 'sqlalchemy'} & set(sys.modules)))"
+        "dear = {'IPython', 'nbformat', 'pandas', 'sqlalchemy', 'pyroaring', 'nbpipe.core.partitions'}\n"
+        "print(sorted(dear & set(sys.modules)))"
     )
     for _ in range(2):
         done = subprocess.run([sys.executable, "-c", program], cwd=two, capture_output=True, text=True, check=True)

@@ -78,13 +78,109 @@ def test_a_declaration_is_read(line, names, options):
         ("a --deps a", "can't depend on itself", None),
         ("a --deps not-a-name", "--deps: upstream asset name 'not-a-name' is not a Python name", 9),
         ("a --deps file:", "--deps takes a pattern after file:", 9),
-        ("a --partitions daily:2024-01-01", "--partitions is not available in this version", 2),
-        ("a --map x=offset(-1)", "--map is not available in this version", 2),
         ("a --pool p", "--pool is not available in this version", 2),
-        ("a --backfill single", "--backfill is not available in this version", 2),
     ],
 )
 def test_a_wrong_declaration_is_refused_with_its_place(line, message, column):
+    with pytest.raises(DeclarationError) as error:
+        parse_asset(line)
+    assert message in str(error.value)
+    assert error.value.column == column
+
+
+DAILY = "daily:2024-01-01"
+CRON = "cron(0 6 * * 1-5):2024-01-01@Europe/Berlin"
+TWO = "date=daily:2024-01-01 x region=static:eu,us"
+
+#: What follows the name, and the options that it gives.
+PARTITIONED = [
+    (f"--partitions {DAILY}", {"partitions": DAILY}),
+    (f"--partitions={DAILY}", {"partitions": DAILY}),
+    (f"--partitions {TWO}", {"partitions": TWO}),
+    (f"--partitions {TWO} --group g", {"partitions": TWO, "group": "g"}),
+    (f"--partitions={TWO} --group g", {"partitions": TWO, "group": "g"}),
+    (f"--group g --partitions '{TWO}'", {"partitions": TWO, "group": "g"}),
+    (f'--partitions="{TWO}"', {"partitions": TWO}),
+    ("--partitions date='daily:2024-01-01'", {"partitions": "date=daily:2024-01-01"}),
+    (f"--partitions {CRON}", {"partitions": CRON}),
+    ("--partitions weekly:2024-01-01..2024-12-30", {"partitions": "weekly:2024-01-01..2024-12-30"}),
+    ("--partitions static:a, b", {"partitions": "static:a, b"}),
+    ('--partitions static:"New York",b', {"partitions": 'static:"New York",b'}),
+    ('--partitions static:b,"New York"', {"partitions": 'static:b,"New York"'}),
+    ("""--partitions 'static:"New York",b'""", {"partitions": 'static:"New York",b'}),
+    (r'--partitions "static:\"New York\",b"', {"partitions": 'static:"New York",b'}),
+    (r'--partitions static:"say \"x\"",b', {"partitions": r'static:"say \"x\"",b'}),
+    ('--partitions static:a/b,"a|b",é,東京,C#', {"partitions": 'static:a/b,"a|b",é,東京,C#'}),
+    ("--partitions dynamic:customers", {"partitions": "dynamic:customers"}),
+    ("--map x=offset(-1)", {"map": (("x", "offset(-1)"),)}),
+    ("--map=x=offset(-1)", {"map": (("x", "offset(-1)"),)}),
+    ("--map x=offset(-6, -1) --group g", {"map": (("x", "offset(-6, -1)"),), "group": "g"}),
+    ("--map x=all --map y=date=window, region=all", {"map": (("x", "all"), ("y", "date=window, region=all"))}),
+    ('--map x=keys("New York", b)', {"map": (("x", 'keys("New York", b)'),)}),
+    ("""--map x='keys("(", b)' --io y""", {"map": (("x", 'keys("(", b)'),), "io": "y"}),
+    ('--map "x=static(a:b, c:d)"', {"map": (("x", "static(a:b, c:d)"),)}),
+    ("--concat x --concat y=day", {"concat": (("x", "partition"), ("y", "day"))}),
+    ("--concat y='the day'", {"concat": (("y", "the day"),)}),
+    (f"--partitions {DAILY} --backfill single", {"partitions": DAILY, "backfill": "single"}),
+    (f"--backfill 31 --partitions {DAILY}", {"partitions": DAILY, "backfill": "31"}),
+    (f"--backfill 007 --partitions {DAILY}", {"partitions": DAILY, "backfill": "7"}),
+]
+
+
+@pytest.mark.parametrize(("line", "options"), PARTITIONED)
+def test_partitions_and_their_mappings_are_read_as_written(line, options):
+    declaration = parse_asset(f"a {line}")
+    assert (declaration.names, declaration.options) == (("a",), AssetOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "column"),
+    [
+        ("a --partitions", "--partitions needs a value: --partitions SPEC", 2),
+        ("a --partitions=", "--partitions needs a value: --partitions SPEC", 2),
+        ("a --partitions ''", "--partitions: column 1: a set of partitions is missing", 16),
+        (
+            "a --partitions dialy:2024-01-01",
+            "column 1: there is no kind of partitions 'dialy': did you mean 'daily'?",
+            15,
+        ),
+        ("a --partitions=dialy:2024-01-01", "column 1: there is no kind of partitions 'dialy'", 15),
+        ("a --partitions daily:2024-02-30", "\n  daily:2024-02-30\n        ^", 21),
+        (f"a --partitions {TWO} x", "\n  date=daily:2024-01-01 x region=static:eu,us x\n", 58),
+        ("a --partitions 'static:a,,b'", "--partitions: column 10: a partition key can't be empty", 25),
+        (r'a --partitions "static:\"a\",,b"', "--partitions: column 12: a partition key can't be empty", 29),
+        ("a --partitions x=static:a x x=static:b", "two dimensions are called 'x'", 28),
+        ("a --partitions static:a,a", "key 'a' is there twice", 24),
+        ("a --partitions static:\x00", "characters that can't be seen", 22),
+        ("a --partitions static:a\ud800", "characters that can't be seen", 22),
+        ("a --partitions static:New York", 'a text with blanks stands in quotes: "New York"', 25),
+        ("a --partitions daily:2024-01-02..2024-01-01", "the end 2024-01-01 comes before the start 2024-01-02", 33),
+        ("a --partitions daily:2024-01-01@Europe/Berlim", "Europe/Berlim", 32),
+        ("a --partitions cron(61 * * * *):2024-01-01", "--partitions: column 6:", 20),
+        (f"a --partitions {DAILY} --partitions {DAILY}", "--partitions is given twice", 32),
+        ("a --map x", "--map: column 2: UPSTREAM=MAPPING is missing a part", 9),
+        ("a --map x=", "--map: column 3: a mapping is missing: write one of", 10),
+        ("a --map x=al", "--map: column 3: there is no mapping 'al': did you mean 'all'?\n  x=al\n    ^", 10),
+        ("a --map 'x=al'", "--map: column 3: there is no mapping 'al'", 11),
+        ("a --map x=offset(0,-1)", "the first offset comes after the last", 17),
+        ("a --map x=offset(-1", "brackets with values are missing", 19),
+        ("a --map x=all y=all", "unexpected word 'y=all'", 14),
+        ("a --map x=all --map x=latest", "--map x=... is given twice", 20),
+        ("a --map list=all", "it would hide the builtin of that name", 8),
+        ("a --map not-a-name=all", "'not-a-name' is not a Python name", 8),
+        ("a --concat", "--concat needs a value: --concat UPSTREAM[=COLUMN]", 2),
+        ("a --concat x=", "--concat takes UPSTREAM or UPSTREAM=COLUMN, not 'x='", 11),
+        ("a --concat =x", "--concat takes UPSTREAM or UPSTREAM=COLUMN", 11),
+        ("a --concat x --concat x=day", "--concat x=... is given twice", 22),
+        ("a --concat list", "it would hide the builtin of that name", 11),
+        ("a --backfill 5", "--backfill is for assets with partitions: add --partitions SPEC", None),
+        (f"a --partitions {DAILY} --backfill 0", "--backfill takes single, or a whole number from 1, not '0'", 43),
+        (f"a --partitions {DAILY} --backfill x", "--backfill takes single, or a whole number from 1, not 'x'", 43),
+        (f"a --partitions {DAILY} --backfill ٣", "--backfill takes single, or a whole number from 1", 43),
+        (f"a --partitions {DAILY} --fresh-for 1d", "--fresh-for is not for assets with partitions", None),
+    ],
+)
+def test_wrong_partitions_are_refused_with_their_place_in_the_line(line, message, column):
     with pytest.raises(DeclarationError) as error:
         parse_asset(line)
     assert message in str(error.value)
@@ -107,7 +203,16 @@ def test_the_usage_tells_every_option():
     [
         (" a --d", ("--deps", "--description")),
         ("a --io x --i", ()),
-        ("a --part", ()),
+        ("a --part", ("--partitions",)),
+        ("a --pool", ()),
+        ("a --partitions da", ("daily:",)),
+        ("a --partitions s", ("static:",)),
+        ("a --map ", ("customers=", "orders=")),
+        ("a --map or", ("orders=",)),
+        ("a --map orders=of", ("orders=offset(",)),
+        ("a --map orders=a --m", ("--map", "--metadata")),
+        ("a --concat or", ("orders",)),
+        ("a --backfill ", ("single",)),
         ("a --deps ", ("customers", "orders")),
         ("a --deps orders ", ("customers",)),
         ("a --use cu", ("customers",)),

@@ -16,9 +16,9 @@ CASES = {
         ("a",),
     ),
     "option of a later version": (
-        ["\n%%asset a --partitions daily:2024-01-01\n1"],
+        ["\n%%asset a --pool p\n1"],
         ("declaration", "error", 1, 2),
-        "--partitions is not available in this version",
+        "--pool is not available in this version",
         ("a",),
     ),
     "%%asset below other lines": (

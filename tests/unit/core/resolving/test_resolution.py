@@ -13,7 +13,14 @@ OTHER = {"other.ipynb": ["%%asset far\n1", "%%asset both\n1"]}
 #: name: (cells; the last asset counts, upstream, setup names, parameters, resources)
 CASES = {
     "nothing": (["%%asset a\n1"], (), (), (), ()),
-    "what nbpipe binds": (["%%asset a\n[partition, context]"], (), (), (), ()),
+    "what nbpipe binds": (["%%asset a\ncontext"], (), (), (), ()),
+    "what nbpipe binds for partitions": (
+        ["%%asset a --partitions daily:2024-01-01\n[partition, context]"],
+        (),
+        (),
+        (),
+        (),
+    ),
     "names of Python and IPython": (["%%asset a\ndisplay(len([]))\nget_ipython()"], (), (), (), ()),
     "an asset of the same notebook": (["%%asset x\n1", "%%asset a\nx"], ("x",), (), (), ()),
     "an asset of another notebook": (["%%asset a\nfar"], ("far",), (), (), ()),
