@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbpipe.commands.api import Project, lineage, load, materialize, runs, status, validate, why
+    from nbpipe.commands.api import (
+        Project,
+        add_partitions,
+        delete_partitions,
+        lineage,
+        load,
+        materialize,
+        partition_keys,
+        runs,
+        status,
+        validate,
+        why,
+    )
     from nbpipe.core.keys import AssetKey
     from nbpipe.errors import NbpipeError
     from nbpipe.kernel.twins import force
@@ -24,10 +36,13 @@ __all__ = [
     "NbpipeError",
     "Project",
     "__version__",
+    "add_partitions",
+    "delete_partitions",
     "force",
     "lineage",
     "load",
     "materialize",
+    "partition_keys",
     "runs",
     "status",
     "validate",
@@ -39,10 +54,13 @@ _HOMES = {
     "AssetKey": "nbpipe.core.keys",
     "NbpipeError": "nbpipe.errors",
     "Project": "nbpipe.commands.api",
+    "add_partitions": "nbpipe.commands.api",
+    "delete_partitions": "nbpipe.commands.api",
     "force": "nbpipe.kernel.twins",
     "lineage": "nbpipe.commands.api",
     "load": "nbpipe.commands.api",
     "materialize": "nbpipe.commands.api",
+    "partition_keys": "nbpipe.commands.api",
     "runs": "nbpipe.commands.api",
     "status": "nbpipe.commands.api",
     "validate": "nbpipe.commands.api",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +19,54 @@ def store_values(folder: Path, **values: Any) -> None:
             _store(workspace, key, value)
 
 
+def store_partitions(folder: Path, asset: str, values: Mapping[str, Any]) -> None:
+    """Make the values of partitions current, by key, as made by today's definition from what is current upstream."""
+    from nbpipe.core.partitions.inputs import Inputs
+    from nbpipe.core.partitions.records import NewPartition
+
+    with Workspace.open(folder) as workspace:
+        now, spec = clock.now(), workspace.definitions.assets[asset]
+        workspace.book.register(asset, at=now)
+        partitions, of = workspace.store.partitions, workspace.book.of(asset)
+        assert of is not None, asset
+        links = [link for link in workspace.book.links(spec) if workspace.book.of(link.upstream) is not None]
+        inputs = Inputs([(link, partitions.facts(workspace.env, link.upstream)) for link in links], now)
+        partitions.commit(
+            [
+                NewPartition(
+                    position=of.position(key),
+                    value=_new(workspace, asset, value, key),
+                    inputs=inputs.fingerprint(*of.position(key)),
+                )
+                for key, value in values.items()
+            ]
+        )
+
+
 def _store(workspace: Workspace, key: str, value: Any) -> None:
+    workspace.store.commit([_new(workspace, key, value)])
+
+
+def _new(workspace: Workspace, key: str, value: Any, partition: str = "") -> NewMaterialization:
     spec = workspace.definitions.assets[key]
-    target = StoreTarget(env=workspace.env, asset=key, uid=clock.new_id())
+    target = StoreTarget(env=workspace.env, asset=key, partition=partition, uid=clock.new_id())
     inputs = {name: workspace.store.materialization(workspace.env, name) for name in spec.inputs}
     defaults = {p.name: p.default for p in workspace.definitions.notebooks[spec.cell.notebook].parameters}
     parameters = {name: defaults[name] for name in spec.parameters}
-    workspace.store.commit(
-        [
-            NewMaterialization(
-                env=workspace.env,
-                asset=key,
-                stored=workspace.io.manager(spec.options.io).store(value, target),
-                code=spec.code,
-                code_version=spec.code_version,
-                sources=workspace.project.sources([spec.cell.notebook]),
-                inputs={name: found.stored.data_version for name, found in inputs.items() if found},
-                input_versions={name: found.version for name, found in inputs.items() if found},
-                files={path: workspace.project.file_hash(path) for path in spec.files},
-                parameters=parameters,
-                parameter_defaults=parameters,
-                notebook=spec.cell.notebook,
-                cell_id=spec.cell.cell_id,
-                created_at=clock.now(),
-            )
-        ]
+    return NewMaterialization(
+        env=workspace.env,
+        asset=key,
+        partition=partition,
+        stored=workspace.io.manager(spec.options.io).store(value, target),
+        code=spec.code,
+        code_version=spec.code_version,
+        sources=workspace.project.sources([spec.cell.notebook]),
+        inputs={name: found.stored.data_version for name, found in inputs.items() if found},
+        input_versions={name: found.version for name, found in inputs.items() if found},
+        files={path: workspace.project.file_hash(path) for path in spec.files},
+        parameters=parameters,
+        parameter_defaults=parameters,
+        notebook=spec.cell.notebook,
+        cell_id=spec.cell.cell_id,
+        created_at=clock.now(),
     )

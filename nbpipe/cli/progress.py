@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import click
 
@@ -32,6 +32,37 @@ def watching(plan: RunPlan, *, quiet: bool) -> Iterator[ProgressListener]:
             yield listener
     else:
         yield _silent if quiet else _Lines()
+
+
+@contextlib.contextmanager
+def counting(title: str, number: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show how much of some work is done, on the standard error, if that is a terminal.
+
+    Args:
+        title: what is done.
+        number: of its parts.
+        quiet: show nothing.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield _ignore
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(shown(title), total=number)
+        yield lambda done: progress.advance(task, done)
+
+
+def _ignore(done: int) -> None:
+    """Say nothing."""
 
 
 def _silent(event: RunProgress) -> None:

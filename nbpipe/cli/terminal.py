@@ -72,12 +72,16 @@ def _keep(place: str) -> Any:
 
 
 def _surface(context: click.Context) -> Surface:
-    from nbpipe.cli.progress import watching
+    from nbpipe.cli.progress import counting, watching
 
     quiet = bool(context.meta.get(_JSON))
     asks = sys.stdin is not None and sys.stdin.isatty()
     return Surface(
-        watch=lambda plan: watching(plan, quiet=quiet), confirm=_confirm if asks else None, say=_say, data=quiet
+        watch=lambda plan: watching(plan, quiet=quiet),
+        confirm=_confirm if asks else None,
+        counted=lambda title, number: counting(title, number, quiet=quiet),
+        say=_say,
+        data=quiet,
     )
 
 

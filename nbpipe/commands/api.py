@@ -7,7 +7,7 @@ they return is what the command of the same name shows.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nbpipe.commands.status import StatusRow
     from nbpipe.commands.why import Explanation
     from nbpipe.core.definitions import Diagnostic
+    from nbpipe.core.partitions.listing import PartitionKeys
     from nbpipe.views.lineage import LineageView
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -95,20 +96,76 @@ class Project:
         workspace = self._reloaded()
         return digraph(workspace.graph, workspace.definitions.assets, workspace.select(selection))
 
-    def load(self, asset: str, *, version: int | None = None) -> Any:
-        """Return the stored value of an asset (`"orders"`, `"orders#3"`).
+    def load(self, asset: str, *, partition: str | None = None, version: int | None = None) -> Any:
+        """Return the stored value of an asset (`"orders"`, `"orders#3"`) or of a partition (`"daily@2024-01-01#2"`).
 
         Reading a pickle executes what is in it: load only from projects that you trust.
 
+        Args:
+            asset: its name, or a reference that names a partition or version too.
+            partition: key of the partition, as it is: never quoted.
+            version: number of the version (default: the current one).
+
         Raises:
-            UnknownNameError: there is no such asset or version.
+            UsageError: an asset with partitions needs a key, one without has none; or something is named twice.
+            UnknownNameError: there is no such asset, partition or version.
             MissingValueError: it was never materialized, or its value is gone.
         """
-        from nbpipe.commands.references import find_kept
+        from nbpipe.commands.references import find_kept, read_reference
 
         workspace = self._workspace
-        found = find_kept(workspace, asset if version is None else f"{asset}#{version}")
+        found = find_kept(workspace, read_reference(asset, partition=partition, version=version))
         return workspace.io.manager(found.stored.io).load(found.stored)
+
+    def add_partitions(self, name: str, keys: Iterable[str]) -> tuple[str, ...]:
+        """Add keys to a dynamic set of partitions, also from within a run; return those that are new.
+
+        Keys that were deleted come back with all that is stored of them.
+
+        Args:
+            name: of the set: the NAME in `dynamic:NAME`.
+            keys: any texts; those that are there are left alone.
+
+        Raises:
+            UnknownNameError: no asset of a saved notebook is partitioned by such a set.
+            DeclarationError: a key is empty, or has blanks at its ends or control characters.
+        """
+        from nbpipe.commands.dynamic_keys import add_keys
+
+        return add_keys(self._reloaded(), name, keys).added
+
+    def delete_partitions(self, name: str, keys: Iterable[str]) -> tuple[str, ...]:
+        """Delete keys from a dynamic set of partitions, all or none; return those that were there.
+
+        What is stored of them stays, and is back when they are added again.
+
+        Args:
+            name: of the set: the NAME in `dynamic:NAME`.
+            keys: of the set.
+
+        Raises:
+            UnknownNameError: no asset of a saved notebook is partitioned by such a set, or it never had such a key.
+        """
+        from nbpipe.commands.dynamic_keys import delete_keys
+
+        return delete_keys(self._reloaded(), name, keys).deleted
+
+    def partition_keys(self, name: str) -> PartitionKeys:
+        """Return the keys of a dynamic set (`"customers"`) or of the partitions of an asset (`"daily"`), in order.
+
+        They are computed, not listed: `len`, `in` and the first of a million keys cost next to nothing. Of time, there
+        is a key for each window that has ended.
+
+        Args:
+            name: of an asset with partitions, else of a set; `dynamic:NAME` is always the set.
+
+        Raises:
+            UnknownNameError: there is neither.
+            UsageError: the asset has no partitions.
+        """
+        from nbpipe.commands.dynamic_keys import keys_named
+
+        return keys_named(self._reloaded(), name)
 
     def materialize(
         self, selection: str = "*", *, stale: bool = False, parameters: Mapping[str, Any] = _NONE
@@ -190,10 +247,31 @@ def lineage(selection: str = "", *, limit: int = 60) -> LineageView:
         return project.lineage(selection, limit=limit)
 
 
-def load(asset: str, *, version: int | None = None) -> Any:
-    """Return the stored value of an asset of this project; see `Project.load`."""
+def load(asset: str, *, partition: str | None = None, version: int | None = None) -> Any:
+    """Return the stored value of an asset or partition of this project; see `Project.load`."""
     with Project() as project:
-        return project.load(asset, version=version)
+        return project.load(asset, partition=partition, version=version)
+
+
+def add_partitions(name: str, keys: Iterable[str]) -> tuple[str, ...]:
+    """Add keys to a dynamic set of partitions of this project; see `Project.add_partitions`."""
+    with Project() as project:
+        return project.add_partitions(name, keys)
+
+
+def delete_partitions(name: str, keys: Iterable[str]) -> tuple[str, ...]:
+    """Delete keys from a dynamic set of partitions of this project; see `Project.delete_partitions`."""
+    with Project() as project:
+        return project.delete_partitions(name, keys)
+
+
+def partition_keys(name: str) -> PartitionKeys:
+    """Return the keys of a dynamic set, or of the partitions of an asset, of this project.
+
+    See `Project.partition_keys`.
+    """
+    with Project() as project:
+        return project.partition_keys(name)
 
 
 def materialize(selection: str = "*", *, stale: bool = False, parameters: Mapping[str, Any] = _NONE) -> RunResult:

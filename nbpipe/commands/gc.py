@@ -29,7 +29,7 @@ def command(workspace: Workspace) -> Collected:
     workspace.settle()
     now = clock.now()
     store, io = workspace.store, workspace.io
-    expired = remove_old_values(workspace)
+    expired = remove_old_values(workspace, undefined=True)
     # What is committed from now on is not among these records; its files are too young to be swept.
     kept: dict[str, set[str]] = {}
     for name, path in store.kept_paths():

@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from nbpipe import clock
+from nbpipe.commands.partition_references import has_partition_facts, refuse_running
 from nbpipe.commands.references import known_asset, refuse_active
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.keys import check_name
@@ -25,18 +26,21 @@ class Renamed(msgspec.Struct, frozen=True, kw_only=True):
 @click.argument("new")
 @click.pass_obj
 def command(workspace: Workspace, old: str, new: str) -> Renamed:
-    """Rename an asset, keeping its versions and history."""
+    """Rename an asset, keeping its versions and history, and those of its partitions."""
     workspace.settle()
     state = known_asset(workspace, old)
     for part in new.split("/"):
         check_name(part)
     if old == new:
         raise RefusedError(f"{old} is its name already")
-    if state is None:
+    partitions = has_partition_facts(workspace, old)
+    if state is None and not partitions:
         raise RefusedError(
             f"nothing is stored of {old} in environment {workspace.env!r}: just rename it in its notebook"
         )
     refuse_active(state, old, "rename it")
+    if partitions:
+        refuse_running(workspace, old, None, "rename it")
     workspace.store.rename(workspace.env, old, new, at=clock.now())
     defined = workspace.definitions.assets
     left = None

@@ -26,6 +26,14 @@ def _unwatched(plan: RunPlan) -> AbstractContextManager[ProgressListener]:  # no
     return nullcontext(_ignore)
 
 
+def _uncounted(title: str, number: int) -> AbstractContextManager[Callable[[int], None]]:  # noqa: ARG001 - of `counted`
+    return nullcontext(_ignore_number)
+
+
+def _ignore_number(done: int) -> None:
+    """Take no note of what is done."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Surface:
     """The ways to talk to a person while a command works; without any, it works silently."""
@@ -34,6 +42,9 @@ class Surface:
     """Shows the progress of a run that is about to start."""
     confirm: Callable[[str], bool] | None = None
     """Asks a question that is answered with yes or no; None: nobody is there to answer."""
+    counted: Callable[[str, int], AbstractContextManager[Callable[[int], None]]] = _uncounted
+    """Shows the progress of work of many like parts, given a title and their number; called with how many are done
+    more."""
     follow: Callable[[Workspace, RunPlan, str], Run] | None = None
     """Has a queued run, given by its id, carried out by another process and returns it as it ended; None: this
     process carries it out."""

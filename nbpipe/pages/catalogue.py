@@ -28,6 +28,9 @@ _PAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "_run": ("runs", "result"),
         "verify": ("runs", "verification"),
         "lineage": ("upkeep", "written"),
+        "partitions show": ("partitions", "found"),
+        "partitions add": ("partitions", "added"),
+        "partitions delete": ("partitions", "deleted"),
         "rollback": ("upkeep", "rolled_back"),
         "rename": ("upkeep", "renamed"),
         "wipe": ("upkeep", "wiped"),
@@ -39,7 +42,9 @@ _PAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 #: Commands that show what holds in one environment.
-_OF_AN_ENVIRONMENT = frozenset({"status", "why", "show", "load", "materialize", "run", "runs", "runs retry", "_run"})
+_OF_AN_ENVIRONMENT = frozenset(
+    {"status", "why", "show", "load", "materialize", "run", "runs", "runs retry", "_run", "partitions show"}
+)
 
 
 def page_of(command: str, data: Any, *, env: str = DEFAULT_ENVIRONMENT) -> Page:

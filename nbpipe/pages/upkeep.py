@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from nbpipe.core.references import reference_text
 from nbpipe.pages.page import Line, Page, Part, Style, line
 from nbpipe.pages.text import size_text
 
@@ -40,7 +41,7 @@ def rolled_back(found: RolledBack) -> Page:
     """Say which version is current now."""
     before = f" (was {found.previous})" if found.previous is not None else ""
     held = "and held there: %force, or a run that selects it, makes it again"
-    return [f"{found.asset} is at version {found.version} now{before}, {held}"]
+    return [f"{reference_text(found.asset, found.partition or '')} is at version {found.version} now{before}, {held}"]
 
 
 def renamed(found: Renamed) -> Page:
@@ -51,9 +52,13 @@ def renamed(found: Renamed) -> Page:
 
 def wiped(found: Wiped) -> Page:
     """Say what was removed."""
-    if not found.values:
-        return [f"nothing of {found.asset} was removed"]
-    return [f"{found.asset}: {found.values} {_values(found.values)} removed, {size_text(found.bytes)} freed"]
+    name = f"{found.asset}@{found.partition}" if found.partition else found.asset
+    if not (found.values or found.partitions):
+        return [f"nothing of {name} was removed"]
+    removed = f"{found.values:,} {_values(found.values)} removed, {size_text(found.bytes)} freed"
+    if found.partitions is None:
+        return [f"{name}: {removed}"]
+    return [f"{name}: {found.partitions:,} partition{'' if found.partitions == 1 else 's'} forgotten, {removed}"]
 
 
 def collected(found: Collected) -> Page:

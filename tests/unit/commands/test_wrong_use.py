@@ -43,7 +43,7 @@ from tests.stored import store_values
         pytest.param(["materialize", "*", "--param", "limit=many"], "is a whole number", id="type of parameter"),
         pytest.param(["materialize", "*", "--partition", "x"], "--partition is not available", id="partition"),
         pytest.param(["materialize", "*", "--partitions", "a..b"], "--partitions is not available", id="partitions"),
-        pytest.param(["load", "total@x"], "partitions are not available", id="partition of a value"),
+        pytest.param(["load", "total@x"], "total has no partitions: leave out @x", id="partition of a value"),
         pytest.param(["load", "total#x"], "the version after # is a number", id="version that is no number"),
         pytest.param(["load", "total#7"], "there is no version 'total#7': total has 1", id="version"),
         pytest.param(["rollback", "total", "7"], "there is no version 'total#7': total has 1", id="old version"),
