@@ -12,10 +12,12 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, cast
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from nbpipe.core.reading.names import analyze
 from nbpipe.core.reading.sources import parse
 from nbpipe.kernel.shells import ends_in_semicolon, transform_tree, transformer
 
@@ -39,12 +41,19 @@ class Body:
             self._last = ast.Expression(last.value)
             del tree.body[-1]
         self._tree = tree
+        self._source = source
         self.quiet = ends_in_semicolon(code)
 
     @property
     def ends_in_expression(self) -> bool:
         """Tell whether the body has a last expression, whose value a notebook would show."""
         return self._last is not None
+
+    @cached_property
+    def literals(self) -> frozenset[str]:
+        """The texts that stand in the body."""
+        facts = analyze(self._source, transform=transformer(self._shell))
+        return frozenset(text for statement in facts.statements for text in statement.strings)
 
     def run(self, module: types.ModuleType) -> Any:
         """Execute the body in a module and return the value of its last expression, or None."""

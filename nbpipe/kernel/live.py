@@ -19,7 +19,8 @@ from nbpipe.core.records import AssetState, Materialization
 from nbpipe.core.resolving.kinds import declares
 from nbpipe.core.staleness import is_watched, out_of_date
 from nbpipe.errors import MissingValueError, NbpipeError, StoredValueError, UnknownNameError
-from nbpipe.kernel.asset_cells import AssetCell, AssetCells
+from nbpipe.kernel.asset_cells import AssetCells
+from nbpipe.kernel.executions import AssetCell
 from nbpipe.kernel.identity import find_notebook, located
 from nbpipe.kernel.live_checks import check_cell, refuse_differences, refuse_duplicates, refuse_unfinished
 from nbpipe.kernel.live_notebook import LiveNotebook

@@ -10,7 +10,8 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.reading.declarations import split_cell
 from nbpipe.core.records import Materialization
-from nbpipe.kernel.asset_cells import AssetCell, AssetCells
+from nbpipe.kernel.asset_cells import AssetCells
+from nbpipe.kernel.executions import AssetCell
 
 _PLACE = "nbpipe"
 """Where the session is kept in `shell.meta`, IPython's storage for extensions."""

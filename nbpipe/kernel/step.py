@@ -24,7 +24,8 @@ from nbpipe.core.runs.plans import StepRequest
 from nbpipe.core.staleness import out_of_date
 from nbpipe.errors import RefusedError, StoredValueError
 from nbpipe.io.registry import IoRegistry, open_io
-from nbpipe.kernel.asset_cells import AssetCell, AssetCells
+from nbpipe.kernel.asset_cells import AssetCells
+from nbpipe.kernel.executions import AssetCell
 from nbpipe.kernel.extension import load
 from nbpipe.kernel.parameter_values import ParameterValues
 from nbpipe.kernel.project_files import ProjectFiles

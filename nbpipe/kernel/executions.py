@@ -1,0 +1,122 @@
+"""An asset cell, one execution of its body, and what the body is to make: values shared by all who execute cells."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nbpipe.core.definitions import AssetSpec
+from nbpipe.core.records import Materialization
+from nbpipe.errors import DefinitionError
+from nbpipe.kernel.bodies import Body
+from nbpipe.kernel.captures import Displays
+from nbpipe.kernel.context import Context
+
+if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.core.partitions.subsets import PartitionSubset
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetCell:
+    """An asset cell that is about to be executed or loaded."""
+
+    specs: tuple[AssetSpec, ...]
+    """Its assets in the order of their declaration."""
+    source: str
+    """The whole cell."""
+    body: str
+    first_line: int
+    """1-based line of the cell on which the body starts."""
+    visible: Collection[str]
+    """Names of setup and parameters cells above it."""
+    protected: Collection[str]
+    """Names that publishing must not overwrite."""
+    defaults: Mapping[str, str]
+    """Source of the defaults of the notebook's parameters."""
+    sources: Mapping[str, str]
+    """Source text by component hash."""
+    sets: Mapping[str, str] = field(default_factory=dict)
+    """SPEC of the partitions of those of its assets and their inputs that have some."""
+    chosen: PartitionSubset | None = None
+    """Which of its partitions to execute; None for a cell without partitions."""
+
+    @property
+    def name(self) -> str:
+        """Name the cell in messages and as owner of what it publishes."""
+        return " ".join(spec.key for spec in self.specs)
+
+
+class Inputs(Protocol):
+    """The values of the upstream assets that one execution reads."""
+
+    def take(self) -> dict[str, Any]:
+        """Return them for one attempt, by name: what an earlier attempt did to its own is not seen."""
+
+
+@dataclass(kw_only=True)
+class Execution:
+    """One execution of a body, between its inputs and its commit."""
+
+    cell: AssetCell
+    body: Body
+    context: Context
+    names: Mapping[str, Any]
+    """Names of the notebook that the body sees."""
+    inputs: Inputs
+    partition: Any = None
+    """What the body sees as `partition`."""
+    files: Mapping[str, str]
+    parameters: Mapping[str, str]
+    started: float
+    before: dict[str, Any] = field(default_factory=dict)
+    """The body's namespace as the latest attempt began."""
+    namespace: Mapping[str, Any] = field(default_factory=dict)
+    displays: Displays = field(default_factory=Displays)
+
+
+class Work(Protocol):
+    """What becomes of an asset cell: its body is executed once, or once for each batch of partitions."""
+
+    def executions(self) -> Iterator[Execution]:
+        """Yield what is to be executed; each begins when the one before has ended."""
+
+    def watched(self, execution: Execution) -> AbstractContextManager[None]:
+        """Stand around an execution: keep what it displays, and record its failure."""
+
+    def take(self, execution: Execution, value: Any) -> None:
+        """Take over, within an attempt, what a body gives one by one.
+
+        Args:
+            execution: whose body has just run.
+            value: of its last expression.
+        """
+
+    def finish(self, execution: Execution, value: Any) -> None:
+        """Store what a body made."""
+
+    def result(self) -> tuple[Materialization, ...]:
+        """Return what was made current, the latest of each asset, when all has been executed."""
+
+
+def results_of(execution: Execution, value: Any) -> dict[str, Any]:
+    """Return the value of each asset of a cell: the variable of its name, else the last expression's value.
+
+    Raises:
+        DefinitionError: there is none.
+    """
+    specs = execution.cell.specs
+    results = {}
+    for spec in specs:
+        key = spec.key
+        if key in execution.namespace and execution.namespace[key] is not execution.before.get(key, execution):
+            results[key] = execution.namespace[key]
+        elif len(specs) == 1 and execution.body.ends_in_expression:
+            results[key] = value
+        else:
+            raise DefinitionError(
+                f"the cell of asset {key} ended without a value for it: assign the variable {key}"
+                + (", or end the cell with the value as its last expression" if len(specs) == 1 else "")
+            )
+    return results
