@@ -39,7 +39,7 @@ def plan(selection, text=None, *, stored=None, materialized=("raw",), specs=SHOP
     request = PartitionRequest(
         book=book,
         roots=None if text is None else read_roots(chosen, book, text, NOW, one=one),
-        executed={**none, **executed},
+        executed=executed,
         now=NOW,
         words="" if text is None else f"--partition{'' if one else 's'} {text}",
         **wanted,
