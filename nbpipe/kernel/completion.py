@@ -34,12 +34,13 @@ class Completion:
             return {"completions": []}
         words = self._offer(match["mark"], match["magic"], match["rest"])
         found = [SimpleCompletion(text=word, type="nbpipe") for word in words]
-        return {"completions": found, "suppress": bool(found)}
+        # the whole word is replaced, where IPython would take what follows the last `=` or `(`
+        return {"completions": found, "suppress": bool(found), "matched_fragment": _last_word(match["rest"])}
 
     def _offer(self, mark: str, magic: str, rest: str) -> tuple[str, ...]:
         if mark == "%%":
             return complete_asset(rest, self._assets()) if magic == "asset" else ()
-        current = "" if rest[-1:].isspace() or not rest else rest.rsplit(maxsplit=1)[-1]
+        current = _last_word(rest)
         if magic not in _TAKES_NAMES or current.startswith("-"):
             return ()
         return tuple(name for name in self._assets() if name.startswith(current))
@@ -50,3 +51,7 @@ class Completion:
             return sorted(session.known_assets()) if session is not None else []
         except NbpipeError:
             return []
+
+
+def _last_word(text: str) -> str:
+    return "" if text[-1:].isspace() or not text else text.rsplit(maxsplit=1)[-1]

@@ -115,6 +115,21 @@ def test_completion_offers_options_and_assets(project, text, offered):
         assert "customers" not in found or "customers" in offered or "orders" in offered
 
 
+@pytest.mark.parametrize(
+    ("text", "completed"),
+    [
+        ("%%asset new --map or", "%%asset new --map orders="),
+        ("%%asset new --map orders=of", "%%asset new --map orders=offset("),
+        ("%%asset new --partitions da", "%%asset new --partitions daily:"),
+        ("%%asset new --backf", "%%asset new --backfill"),
+    ],
+)
+def test_completion_replaces_the_word_before_the_cursor(project, text, completed):
+    with person(project, ["%%asset orders\norders = 1"]) as me, provisionalcompleter():
+        (only,) = me.shell.Completer.completions(text, len(text))
+        assert text[: only.start] + only.text + text[only.end :] == completed
+
+
 def test_completion_elsewhere_is_ipythons(project):
     with person(project, ["%%asset orders\norders = 1"]) as me, provisionalcompleter():
         assert {each.text for each in me.shell.Completer.completions("pri", 3)} >= {"print"}
