@@ -73,10 +73,8 @@ def status_rows(workspace: Workspace, selection: str = "") -> list[StatusRow]:
     return [_row(assets[key], assessments[key], states.get(key)) for key in keys]
 
 
-def numbers_of(found: PartitionCounts | None) -> PartitionNumbers | None:
+def numbers_of(found: PartitionCounts) -> PartitionNumbers:
     """Return the numbers that people are shown."""
-    if found is None:
-        return None
     return PartitionNumbers(**{name: getattr(found, name) for name in PartitionNumbers.__struct_fields__})
 
 
@@ -95,5 +93,5 @@ def _row(spec: AssetSpec, assessment: Assessment, state: AssetState | None) -> S
         notebook=spec.cell.notebook,
         cell_id=spec.cell.cell_id,
         upstream=spec.upstream,
-        partitions=numbers_of(assessment.partitions),
+        partitions=numbers_of(assessment.partitions) if assessment.partitions is not None else None,
     )

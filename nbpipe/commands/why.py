@@ -1,106 +1,139 @@
-"""`why`: the reasons of an asset and of what feeds it, and what changed in the code."""
+"""`why`: the reasons of an asset or partition and of what feeds it, and what changed in the code."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import click
 import msgspec
 
-from nbpipe.commands.references import whole_asset
+from nbpipe.commands.partition_references import position_of
+from nbpipe.commands.references import without_version
+from nbpipe.commands.why_nodes import CodeChange, Explanation, PartitionReason, WhyNode
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetSpec
-from nbpipe.core.reasons import component_name
-from nbpipe.core.records import AssetState
+from nbpipe.core.drift import Made
+from nbpipe.core.reasons import NEVER, component_name
+from nbpipe.core.references import Reference, reference_text
 from nbpipe.core.staleness import Assessment
 
+#: Nodes of one explanation: an earlier partition may lead to one still earlier, and so on.
+_MANY_NODES = 10_000
+_MANY_PARTITIONS = 50
 
-class CodeChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One changed component of an asset's code."""
-
-    component: str
-    """As a person would say it: `code`, `helper clean()`."""
-    diff: str
-    """Unified, from the recorded source to today's; empty if one of them is not known."""
-
-
-class WhyNode(msgspec.Struct, frozen=True, kw_only=True):
-    """One asset in the tree of reasons."""
-
-    asset: str
-    status: str
-    reasons: tuple[str, ...]
-    notes: tuple[str, ...]
-    changes: tuple[CodeChange, ...]
-    upstream: tuple[str, ...]
-    """Those of its inputs that are a reason, and are explained in a node of their own."""
-
-
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an asset is as it is: its own node first, then those that it leads to."""
-
-    asset: str
-    nodes: tuple[WhyNode, ...]
+__all__ = ["CodeChange", "Explanation", "PartitionReason", "WhyNode", "command", "explain"]
 
 
 @click.command("why")
 @click.argument("asset")
 @click.pass_obj
 def command(workspace: Workspace, asset: str) -> Explanation:
-    """Explain why an asset is stale: the reasons, through everything upstream, and what changed in the code."""
-    return explain(workspace, whole_asset(asset, "why").asset)
+    """Explain why an asset (or ASSET@KEY) is stale: the reasons, through everything upstream, and what changed."""
+    reference = without_version(asset, "why")
+    return explain(workspace, reference.asset, reference.partition)
 
 
-def explain(workspace: Workspace, asset: str) -> Explanation:
-    """Return the tree of reasons of an asset.
+def explain(workspace: Workspace, asset: str, partition: str = "") -> Explanation:
+    """Return the tree of reasons of an asset, or of one of its partitions.
 
     Raises:
-        UnknownNameError: there is no such asset.
+        UnknownNameError: there is no such asset, or no such partition.
+        UsageError: a partition is asked for of an asset without.
     """
     workspace.asset(asset)
     workspace.settle()
-    states = workspace.states()
-    found = workspace.assess(states=states)
-    keys = {asset: None}  # a set in order
-    above: dict[str, tuple[str, ...]] = {}
-    pending = [asset]
-    for key in pending:  # grows while it is walked
-        above[key] = tuple(up for up in workspace.graph.upstream(key) if found[up].stale)
-        pending.extend(up for up in above[key] if up not in keys)
-        keys.update(dict.fromkeys(above[key]))
-    changes = _Changes(workspace, keys, states)
-    return Explanation(asset=asset, nodes=tuple(_node(found[key], above[key], changes.of(key)) for key in keys))
+    if partition:
+        position_of(workspace, Reference(asset, partition))
+    steps = _Walk(workspace).from_(Reference(asset, partition))
+    changes = _Changes(workspace, steps)
+    nodes = tuple(msgspec.structs.replace(step.node, changes=changes.of(step)) for step in steps)
+    return Explanation(asset=asset, partition=partition or None, nodes=nodes)
 
 
-def _node(found: Assessment, above: tuple[str, ...], changes: tuple[CodeChange, ...]) -> WhyNode:
-    return WhyNode(
-        asset=found.asset,
-        status=found.status,
-        reasons=found.reasons,
-        notes=found.notes,
-        changes=changes,
-        upstream=above,
-    )
+class _Step(NamedTuple):
+    """One asset or partition on the way, and the records whose code is compared with today's."""
+
+    node: WhyNode
+    behind: Sequence[Reference]
+    made: Sequence[Made]
+
+
+class _Walk:
+    """Goes from an asset or partition to what is behind it, each once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._states = workspace.states()
+        self._found = workspace.assess(states=self._states)
+        partitioned = any(each.partitions is not None for each in self._found.values())
+        self._partitions = workspace.partition_states() if partitioned else {}
+
+    def from_(self, start: Reference) -> list[_Step]:
+        known = {start: None}  # a set in order
+        steps = []
+        pending = [start]
+        room = {"": _MANY_NODES, "@": _MANY_PARTITIONS}
+        for each in pending:  # grows while it is walked
+            step = self._partition(each) if each.partition else self._asset(each.asset)
+            behind = []
+            for up in step.behind:
+                if up not in known:
+                    kind = "@" if up.partition else ""
+                    if not room[kind]:
+                        continue
+                    room[kind] -= 1
+                    known[up] = None
+                    pending.append(up)
+                behind.append(up)
+            names = tuple(reference_text(*up) for up in behind)
+            steps.append(step._replace(node=msgspec.structs.replace(step.node, upstream=names)))
+        return steps
+
+    def _asset(self, key: str) -> _Step:
+        found, state = self._found[key], self._states.get(key)
+        partitions: tuple[PartitionReason, ...] = ()
+        made: Sequence[Made] = [state.current] if state is not None and state.current is not None else []
+        if key in self._partitions:
+            from nbpipe.commands.why_partitions import drifted_recipes, partition_groups
+
+            partitions = partition_groups(self._partitions[key])
+            made = drifted_recipes(self._workspace, self._partitions[key])
+        node = WhyNode(asset=key, status=found.status, reasons=found.reasons, notes=found.notes, partitions=partitions)
+        behind = [Reference(up) for up in self._workspace.graph.upstream(key) if self._matters(up, found)]
+        return _Step(node, behind, made)
+
+    def _matters(self, up: str, below: Assessment) -> bool:
+        """Tell whether an upstream is to be explained: of one with partitions, those that feed may be sound."""
+        if not self._found[up].stale:
+            return False
+        partitioned = self._found[up].partitions is not None and below.partitions is None
+        told = below.reasons
+        return not partitioned or NEVER in told or any(reason.startswith(f"upstream {up} ") for reason in told)
+
+    def _partition(self, reference: Reference) -> _Step:
+        from nbpipe.commands.why_partitions import drifted_recipes, explained_partition
+
+        asset, key, _ = reference
+        node, behind = explained_partition(self._workspace, self._partitions, asset, key)
+        return _Step(node, behind, drifted_recipes(self._workspace, self._partitions[asset], key))
 
 
 class _Changes:
     """Compares the recorded sources of assets with today's."""
 
-    def __init__(self, workspace: Workspace, keys: Iterable[str], states: Mapping[str, AssetState]) -> None:
-        assets = workspace.definitions.assets
-        self._changed: dict[str, list[tuple[str, str, str]]] = {}
-        for key in keys:
-            changed = _changed(assets[key], states.get(key))
-            if changed:
-                self._changed[key] = changed
-        hashes = {digest for changed in self._changed.values() for _, *both in changed for digest in both}
+    def __init__(self, workspace: Workspace, steps: Iterable[_Step]) -> None:
+        self._assets = workspace.definitions.assets
+        changed = [(step.node.asset, _changed(self._assets[step.node.asset], step.made)) for step in steps]
+        hashes = {digest for _, found in changed for _, *both in found for digest in both}
         self._sources = workspace.store.sources(hashes) if hashes else {}
         if hashes:
-            self._sources.update(workspace.project.sources({assets[key].cell.notebook for key in self._changed}))
+            notebooks = {self._assets[key].cell.notebook for key, found in changed if found}
+            self._sources.update(workspace.project.sources(notebooks))
 
-    def of(self, key: str) -> tuple[CodeChange, ...]:
-        return tuple(self._change(*changed) for changed in self._changed.get(key, ()))
+    def of(self, step: _Step) -> tuple[CodeChange, ...]:
+        return tuple(self._change(*changed) for changed in _changed(self._assets[step.node.asset], step.made))
 
     def _change(self, component: str, before: str, after: str) -> CodeChange:
         known = before in self._sources and after in self._sources
@@ -114,12 +147,12 @@ class _Changes:
         return CodeChange(component=component_name(component), diff="\n".join(lines) if known else "")
 
 
-def _changed(spec: AssetSpec, state: AssetState | None) -> list[tuple[str, str, str]]:
-    if state is None or state.current is None:
-        return []
-    recorded = dict(state.current.code)
-    return [
-        (component, recorded[component], digest)
-        for component, digest in spec.code
-        if recorded.get(component, digest) != digest
-    ]
+def _changed(spec: AssetSpec, records: Iterable[Made]) -> list[tuple[str, str, str]]:
+    """Return the components that differ in any record: name, hash then and hash now."""
+    found: dict[tuple[str, str, str], None] = {}  # a set in order
+    for made in records:
+        recorded = dict(made.code)
+        for component, digest in spec.code:
+            if recorded.get(component, digest) != digest:
+                found[component, recorded[component], digest] = None
+    return list(found)

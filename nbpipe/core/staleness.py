@@ -195,10 +195,11 @@ def _assessment(
 
 
 def _missing(state: AssetState | None) -> tuple[str, ...]:
-    return (*_failure(state), NEVER)
+    return (*failure_reason(state), NEVER)
 
 
-def _failure(state: AssetState | None) -> tuple[str, ...]:
+def failure_reason(state: AssetState | None) -> tuple[str, ...]:
+    """Say that the latest attempt failed, with the first line of its error; nothing if it didn't."""
     if state is None or state.failed_at is None:
         return ()
     lines = (state.error or "").strip().splitlines()
@@ -246,7 +247,7 @@ def _overdue(spec: AssetSpec, state: AssetState, now: datetime) -> tuple[str, ..
     passed = (
         limit is not None and state.current is not None and now - state.current.created_at > timedelta(seconds=limit)
     )
-    return (*((f"fresh for {duration_text(limit or 0)}, which have passed",) if passed else ()), *_failure(state))
+    return (*((f"fresh for {duration_text(limit or 0)}, which have passed",) if passed else ()), *failure_reason(state))
 
 
 def _stale_inputs(

@@ -20,6 +20,7 @@ STATUS_STYLE: Mapping[str, Style] = {
     "failed": "bad",
     "running": "busy",
     "queued": "busy",
+    "skipped": "dim",
 }
 _NOTHING = "no assets: write %%asset NAME on the first line of a notebook cell, and save the notebook"
 

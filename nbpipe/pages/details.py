@@ -6,32 +6,41 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from nbpipe.core.partitions.counts import counts_text
 from nbpipe.core.records import Preview
+from nbpipe.core.references import reference_text
 from nbpipe.pages.assets import STATUS_STYLE
 from nbpipe.pages.page import Block, Line, Page, Part, Style, Table, line
 from nbpipe.pages.text import size_text
 
 if TYPE_CHECKING:
     from nbpipe.commands.load import StoredFile
-    from nbpipe.commands.show import AssetDetails, VersionRow
+    from nbpipe.commands.show import AssetDetails, PartitionRow, VersionRow
     from nbpipe.commands.why import Explanation, WhyNode
 
 _DIFF_STYLE: Mapping[str, Style] = {"+": "good", "-": "bad", "@": "dim"}
 #: Facts that the preview shows.
 _SHOWN_ELSEWHERE = frozenset({"columns", "dtypes", "preview"})
 _LONGEST_FACT = 200
+_MANY_RANGES = 8
 
 
 def asset(found: AssetDetails) -> Page:
     """Show all that is known of an asset."""
     page: list[Line | Block | Table | str] = [
-        line(Part(found.asset, "strong"), "  ", Part(found.status, STATUS_STYLE[found.status]))
+        line(
+            Part(reference_text(found.asset, found.partition or ""), "strong"),
+            "  ",
+            Part(found.status, STATUS_STYLE[found.status]),
+        )
     ]
     if found.description:
         page.append(Block(found.description, indent=2))
     page += [line(reason, indent=2) for reason in (*found.reasons, *found.notes)]
     page += _facts(
         {
+            "window": " to ".join(each.isoformat(sep=" ") for each in found.window or ()),
+            "partitions": found.partitions and f"{found.partitions.spec}: {counts_text(found.partitions.counts)}",
             "notebook": f"{found.notebook}, cell {found.cell}",
             "same cell": " ".join(found.siblings),
             "upstream": " ".join(found.upstream),
@@ -44,6 +53,9 @@ def asset(found: AssetDetails) -> Page:
             "kinds": " ".join(found.options.kinds),
         }
     )
+    if found.partitions and found.partitions.latest:
+        columns = ("partition", "status", "version", "made", "size", "note")
+        page += ["", Table(columns, list(map(_partition, found.partitions.latest)))]
     if found.versions:
         page += [
             "",
@@ -55,10 +67,10 @@ def asset(found: AssetDetails) -> Page:
 
 def explanation(found: Explanation) -> Page:
     """Show the tree of reasons, each asset once, with what changed in the code."""
-    nodes = {node.asset: node for node in found.nodes}
+    nodes = {reference_text(node.asset, node.partition or ""): node for node in found.nodes}
     page: list[Line] = []
     shown: set[str] = set()
-    pending = [(found.asset, 0)]
+    pending = [(reference_text(found.asset, found.partition or ""), 0)]
     while pending:
         key, depth = pending.pop()
         if key in shown:
@@ -73,7 +85,10 @@ def explanation(found: Explanation) -> Page:
 def stored_file(found: StoredFile) -> Page:
     """Show what a stored value is and where."""
     page: list[Line] = [
-        line(Part(found.asset, "strong"), f" version {found.version}, made {time_text(found.created_at)}")
+        line(
+            Part(reference_text(found.asset, found.partition or ""), "strong"),
+            f" version {found.version}, made {time_text(found.created_at)}",
+        )
     ]
     page += _facts(
         {
@@ -85,7 +100,8 @@ def stored_file(found: StoredFile) -> Page:
             **found.metadata,
         }
     )
-    return [*page, *preview(found.preview), line(Part(f"in Python: nbpipe.load({found.asset!r})", "dim"))]
+    arguments = f"{found.asset!r}, partition={found.partition!r}" if found.partition else f"{found.asset!r}"
+    return [*page, *preview(found.preview), line(Part(f"in Python: nbpipe.load({arguments})", "dim"))]
 
 
 def preview(found: Preview | None) -> Page:
@@ -105,9 +121,15 @@ def time_text(at: datetime | None) -> str:
 
 
 def _node(node: WhyNode, indent: int) -> Iterator[Line]:
-    yield line(Part(node.asset, "strong"), "  ", Part(node.status, STATUS_STYLE[node.status]), indent=indent)
-    for reason in node.reasons:
+    name = reference_text(node.asset, node.partition or "")
+    yield line(Part(name, "strong"), "  ", Part(node.status, STATUS_STYLE[node.status]), indent=indent)
+    for reason in node.reasons if not node.partitions else ():
         yield line(reason, indent=indent + 4)
+    for group in node.partitions:
+        number = f"{group.partitions:,} partition{'' if group.partitions == 1 else 's'}"
+        yield line(f"{number}: {group.reason}", indent=indent + 4)
+        ranges = (*group.ranges[:_MANY_RANGES], *(["…"] if group.more or len(group.ranges) > _MANY_RANGES else []))
+        yield line(Part(", ".join(ranges), "dim"), indent=indent + 6)
     for note in node.notes:
         yield line(Part(note, "dim"), indent=indent + 4)
     for change in node.changes:
@@ -126,6 +148,17 @@ def _version(found: VersionRow) -> tuple[Part | str, ...]:
         found.format,
         size_text(found.size),
         found.run_id or "in a notebook",
+    )
+
+
+def _partition(found: PartitionRow) -> tuple[Part | str, ...]:
+    return (
+        Part(found.partition, "strong"),
+        Part(found.status, STATUS_STYLE[found.status]),
+        "" if found.version is None else str(found.version),
+        time_text(found.created_at),
+        "" if found.size is None else size_text(found.size),
+        found.note,
     )
 
 

@@ -5,16 +5,17 @@ Found out when it is asked for: what is counted needs none of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 
 from pyroaring import BitMap
 
-from nbpipe.core.partitions.chunks import joined
+from nbpipe.core.partitions.chunks import joined, number_of
+from nbpipe.core.partitions.inputs import link_version
 from nbpipe.core.partitions.links import Link
 from nbpipe.core.partitions.ranges import iterate_ranges
-from nbpipe.core.partitions.sets import Outer
+from nbpipe.core.partitions.sets import Outer, Position
 from nbpipe.core.partitions.state import PartitionState, Standing, fed_by, troubling
 from nbpipe.core.partitions.subsets import (
     Families,
@@ -30,6 +31,7 @@ UNKNOWN_RECIPE = ("code changed",)
 """Why a partition is out of date whose recipe is not known."""
 
 _EARLIER = "an earlier partition is missing, failed or stale"
+_SOME_UPSTREAM = f"an upstream {NEWER}"
 _MANY_REASONS = 12
 _MANY_RANGES = 3
 
@@ -52,6 +54,16 @@ def asset_reasons(state: PartitionState) -> tuple[str, ...]:
     if len(told) > _MANY_REASONS:
         lines.append(f"and {len(told) - _MANY_REASONS:,} more reasons")
     return tuple(line for line in lines if line)
+
+
+def stale_reasons(state: PartitionState) -> Iterator[tuple[str, PartitionSubset]]:
+    """Yield what is failed, missing and stale, the stale ones by reason; a partition may be there for several."""
+    for name in ("failed", "missing"):
+        if subset := state.subset(name):
+            yield name, subset
+    for text, found in reasons(state).items():
+        if stale := intersection(found, state.status["stale"]):
+            yield text, PartitionSubset(state.of, stale)
 
 
 def asset_notes(state: PartitionState) -> tuple[str, ...]:
@@ -86,6 +98,44 @@ def partition_reasons(state: PartitionState, key: str) -> tuple[str, ...]:
     one: Families = {outer: BitMap((inner,))}
     found += [text for text, which in _by_upstream(state, one) if inner in which.get(outer, ())]
     return tuple(found)
+
+
+def partition_notes(state: PartitionState, key: str) -> tuple[str, ...]:
+    """Return what is worth knowing of one partition although it makes nothing stale."""
+    chunk_id, offset = state.of.address(key)
+    chunk = state.asset.facts.chunk(chunk_id)
+    return tuple(text for n, which in chunk.codes if offset in which for text in state.asset.notes.get(n, ()))
+
+
+def newer_upstreams(state: PartitionState, key: str, inputs: Mapping[str, str], told: Iterable[str]) -> Iterator[str]:
+    """Yield the reasons of a partition with the names of the upstreams whose data is newer, as its record shows.
+
+    Args:
+        state: of the asset.
+        key: of the partition.
+        inputs: data versions of its inputs as they were recorded.
+        told: its reasons.
+    """
+    outer, inner = state.of.position(key)
+    for reason in told:
+        if not reason.startswith(_SOME_UPSTREAM):
+            yield reason
+            continue
+        changed = [link.upstream for link in state.asset.links if _is_newer(state, link, (outer, inner), inputs)]
+        yield from (f"upstream {name} {NEWER}" for name in changed) if changed else (reason,)
+
+
+def _is_newer(state: PartitionState, link: Link, position: Position, inputs: Mapping[str, str]) -> bool:
+    outer, inner = position
+    own = link.upstream == state.asset.asset
+    facts = state.asset.facts if own else state.upstream[link.upstream].facts
+    recorded = inputs.get(link.upstream)
+    if not link.single:
+        return recorded != link_version(link, facts, outer, inner, state.now)
+    fed = link.upstream_of(PartitionSubset(link.down, {outer: BitMap((inner,))}), state.now)
+    today = [facts.versions(family, one, one + 1) for family, bitmap in fed.families.items() for one in bitmap]
+    version = int.from_bytes(today[0], "little") if today else 0
+    return version != (0 if recorded is None else number_of(recorded))
 
 
 def reasons(state: PartitionState) -> dict[str, Families]:
@@ -127,7 +177,7 @@ def _by_upstream(state: PartitionState, asked: Families) -> Iterator[tuple[str, 
     only = names[0] if len(names) == 1 else ""
     changed = intersection(state.inputs_changed, asked)
     if changed:
-        yield f"upstream {only} {NEWER}" if only else f"an upstream {NEWER}: {_either(names)}", changed
+        yield f"upstream {only} {NEWER}" if only else f"{_SOME_UPSTREAM}: {_either(names)}", changed
     for link in state.asset.links:
         reached = intersection(state.above.get(link.upstream, {}), asked)
         if link.upstream == only and link.upstream != state.asset.asset:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import msgspec
 from pyroaring import BitMap
 
-from nbpipe.core.partitions.sets import Outer, PartitionSet, Position
+from nbpipe.core.partitions.sets import Outer, PartitionSet, Position, TimeDimension
 from nbpipe.errors import StateError
 
 Families = Mapping[Outer, BitMap]
@@ -162,6 +162,18 @@ def difference(left: Families, right: Families) -> Families:
     if not right:
         return left
     return compact({outer: bitmap - right[outer] if outer in right else bitmap for outer, bitmap in left.items()})
+
+
+def last_positions(subset: PartitionSubset) -> Iterator[Position]:
+    """Yield positions, those of the latest time first; where keys are listed, in the order of keys. Lazy."""
+    of = subset.of
+    if not isinstance(of.dimensions[of.inner], TimeDimension):
+        yield from subset.positions()
+        return
+    every = BitMap.union(BitMap(), *subset.families.values())
+    for rank in range(len(every) - 1, -1, -1):
+        inner = every[rank]
+        yield from ((outer, inner) for outer in sorted(subset.families) if inner in subset.families[outer])
 
 
 def size(families: Families) -> int:
