@@ -11,7 +11,7 @@ from nbpipe.storage.memory_assets import MemoryAssets
 from nbpipe.storage.memory_runs import MemoryRuns
 
 if TYPE_CHECKING:
-    from nbpipe.core.ports import PartitionStore
+    from nbpipe.core.ports import BackfillStore, PartitionStore
 
 
 class InMemoryStateStore(MemoryAssets, MemoryRuns):
@@ -26,6 +26,13 @@ class InMemoryStateStore(MemoryAssets, MemoryRuns):
         from nbpipe.storage.memory_partitions import MemoryPartitions
 
         return MemoryPartitions(self)
+
+    @property
+    def backfills(self) -> BackfillStore:
+        """See `StateStore`. Loaded when it is used; not kept, since it shares the attributes of this object."""
+        from nbpipe.storage.memory_backfills import MemoryBackfills
+
+        return MemoryBackfills(self)
 
     def revision(self) -> int:
         """See `StateStore`."""

@@ -30,6 +30,7 @@ from nbpipe.storage.outcomes import ASSET_EVENTS
 from nbpipe.storage.signals import Signal
 
 if TYPE_CHECKING:
+    from nbpipe.storage.memory_backfills import KeptBackfill
     from nbpipe.storage.memory_chunks import KeptPartitions
 
 ACTIVE_OUTCOMES = frozenset({"queued", "running"})
@@ -97,6 +98,7 @@ class MemoryPart:
         self._sources: dict[str, str] = {}
         self._events: list[Event] = []
         self._runs: dict[str, KeptRun] = {}
+        self._backfills: dict[str, KeptBackfill] = {}
         self._workers: dict[str, WorkerState] = {}
         self._materializations: list[KeptValue] = []
 

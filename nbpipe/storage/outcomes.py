@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbpipe.core.records import Outcome, RunStatus, StepStatus
-from nbpipe.errors import UnknownNameError
+from nbpipe.core.records import Outcome, RunStatus, StepStatus, WorkerId
+from nbpipe.errors import ConflictError, UnknownNameError
 
 CANDIDATES = 6
-"""How many runs are looked for when a prefix is ambiguous."""
+"""How many are looked for when a prefix is ambiguous."""
 NOT_STARTED = "the run ended before this was started"
 
 #: How a run's end ends its steps: by the run's status, then by the step's.
@@ -61,7 +61,22 @@ def left_behind(old: str, error: str | None) -> str | None:
     return error if old == "running" else NOT_STARTED
 
 
-def ambiguous(prefix: str, found: Sequence[str]) -> UnknownNameError:
-    """Return the error for a prefix with which several runs begin."""
+def ambiguous(prefix: str, found: Sequence[str], *, kind: str = "run") -> UnknownNameError:
+    """Return the error for a prefix with which several runs or backfills begin."""
     listed = ", ".join(found[: CANDIDATES - 1]) + (", ..." if len(found) >= CANDIDATES else "")
-    return UnknownNameError("run", prefix, hint=f"several runs begin with it: {listed}")
+    return UnknownNameError(kind, prefix, hint=f"several {kind}s begin with it: {listed}")
+
+
+def check_worker(backfill_id: str, known: WorkerId | None, worker: WorkerId) -> None:
+    """See to it that a process still works on a backfill.
+
+    Raises:
+        ConflictError: another one does, or none.
+    """
+    if known is None:
+        raise ConflictError(f"nobody works on the backfill {backfill_id}: claim it first")
+    if known != worker:
+        raise ConflictError(
+            f"the backfill {backfill_id} was taken over by process {known.pid} on {known.host}: this process may not "
+            f"change it any more"
+        )

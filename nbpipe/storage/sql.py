@@ -14,7 +14,7 @@ from nbpipe.storage.sql_assets import SqlAssets
 from nbpipe.storage.sql_runs import SqlRuns
 
 if TYPE_CHECKING:
-    from nbpipe.core.ports import PartitionStore
+    from nbpipe.core.ports import BackfillStore, PartitionStore
 
 
 class SqlStateStore(SqlAssets, SqlRuns):
@@ -32,6 +32,13 @@ class SqlStateStore(SqlAssets, SqlRuns):
         from nbpipe.storage.sql_partitions import SqlPartitions
 
         return SqlPartitions(self._database)
+
+    @cached_property
+    def backfills(self) -> BackfillStore:
+        """See `StateStore`. Loaded when it is used."""
+        from nbpipe.storage.sql_backfills import SqlBackfills
+
+        return SqlBackfills(self._database)
 
     def revision(self) -> int:
         """See `StateStore`."""

@@ -41,28 +41,35 @@ class SqlRuns(SqlPart):
     def create_run(self, run: Run, steps: Sequence[Step], assets: Sequence[RunAsset], plan: bytes) -> None:
         """See `RunStore`."""
         with self._database.write() as transaction:
-            if self._status(transaction, run.id) is not None:
-                raise ConflictError(f"there is a run {run.id} already")
-            data = {"trigger": run.trigger, "job": run.job}
-            event = self._note(transaction, Happening(run.env, "run_queued", run_id=run.id, data=data), run.created_at)
-            transaction.run(queries.add_run, **rows.run_values(run, created_event=event))
-            transaction.run(queries.add_plan, run=run.id, content=plan)
-            transaction.many(queries.add_step, map(rows.step_values, steps))
-            numbers = self._assets(transaction, run.env, (asset.asset for asset in assets))
-            columns = (
-                {
-                    "run_id": run.id,
-                    "asset_id": numbers[asset.asset],
-                    "partition": asset.partition,
-                    "position": position,
-                    "step": asset.step,
-                    "outcome": asset.outcome,
-                    "version": asset.version,
-                    "error": asset.error,
-                }
-                for position, asset in enumerate(assets)
-            )
-            transaction.many(queries.add_run_asset, columns)
+            self.add_run(transaction, run, steps, assets, plan)
+
+    def add_run(
+        self, transaction: Transaction, run: Run, steps: Sequence[Step], assets: Sequence[RunAsset], plan: bytes
+    ) -> int:
+        """Do `create_run` as a part of a transaction; return the number of its event."""
+        if self._status(transaction, run.id) is not None:
+            raise ConflictError(f"there is a run {run.id} already")
+        data = {"trigger": run.trigger, "job": run.job}
+        event = self._note(transaction, Happening(run.env, "run_queued", run_id=run.id, data=data), run.created_at)
+        transaction.run(queries.add_run, **rows.run_values(run, created_event=event))
+        transaction.run(queries.add_plan, run=run.id, content=plan)
+        transaction.many(queries.add_step, map(rows.step_values, steps))
+        numbers = self._assets(transaction, run.env, (asset.asset for asset in assets))
+        columns = (
+            {
+                "run_id": run.id,
+                "asset_id": numbers[asset.asset],
+                "partition": asset.partition,
+                "position": position,
+                "step": asset.step,
+                "outcome": asset.outcome,
+                "version": asset.version,
+                "error": asset.error,
+            }
+            for position, asset in enumerate(assets)
+        )
+        transaction.many(queries.add_run_asset, columns)
+        return event
 
     def claim_run(self, run_id: str, worker: WorkerId, *, at: datetime) -> bool:
         """See `RunStore`."""
@@ -139,13 +146,17 @@ class SqlRuns(SqlPart):
     def request_cancel(self, run_id: str, *, at: datetime) -> bool:
         """See `RunStore`."""
         with self._database.write() as transaction:
-            status, env = self._known(transaction, run_id)
-            if status not in ACTIVE_RUN:
-                return False
-            transaction.run(queries.ask_to_cancel, run=run_id)
-            self._note(transaction, Happening(env, "run_cancel_requested", run_id=run_id), at)
-            if status == "queued":
-                self._advance(transaction, run_id, env, "canceled", at=at, error=None)
+            return self.ask_to_stop(transaction, run_id, at=at)
+
+    def ask_to_stop(self, transaction: Transaction, run_id: str, *, at: datetime) -> bool:
+        """Do `request_cancel` as a part of a transaction."""
+        status, env = self._known(transaction, run_id)
+        if status not in ACTIVE_RUN:
+            return False
+        transaction.run(queries.ask_to_cancel, run=run_id)
+        self._note(transaction, Happening(env, "run_cancel_requested", run_id=run_id), at)
+        if status == "queued":
+            self._advance(transaction, run_id, env, "canceled", at=at, error=None)
         return True
 
     def run(self, run_id: str) -> Run | None:

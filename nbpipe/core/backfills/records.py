@@ -9,11 +9,14 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from nbpipe.core.partitions.subsets import Families
+from nbpipe.core.partitions.subsets import Families, compact, difference, intersection, size, union
 from nbpipe.core.records import WorkerId
 
 BackfillStatus: TypeAlias = Literal["queued", "running", "success", "failure", "canceled"]
 """`queued`: nobody works on it; `failure`: it has ended, and something failed."""
+
+PARTS = ("done", "failed", "skipped", "lost")
+"""What may have become of a partition; the first counts where several are given."""
 
 ACTIVE_BACKFILL: frozenset[str] = frozenset({"queued", "running"})
 
@@ -59,3 +62,26 @@ class Portion(msgspec.Struct, frozen=True, kw_only=True):
     skipped: Families = _NONE
     lost: Families = _NONE
     """Not tried, because something upstream of it failed."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Return how many there are: `total`, and by the names in `PARTS`."""
+        return {"total": size(self.requested), **{name: size(getattr(self, name)) for name in PARTS}}
+
+    def settle(self, ended: Portion) -> Portion:
+        """Return the portion after more of its partitions have ended; of the others in `ended` nothing is kept."""
+        seen, new = _NONE, {}
+        for name in PARTS:
+            new[name] = difference(intersection(getattr(ended, name), self.requested), seen)
+            seen = union(seen, new[name])
+        changed = {name: union(difference(getattr(self, name), seen), new[name]) for name in PARTS}
+        return msgspec.structs.replace(self, **changed)
+
+    def retry(self) -> Portion:
+        """Return the portion as if what failed and what was lost had never been tried."""
+        return msgspec.structs.replace(self, failed=_NONE, lost=_NONE)
+
+    def compact(self) -> Portion:
+        """Return the portion without empty families, and with nothing that was not requested."""
+        empty = Portion(requested=compact(self.requested))
+        return empty.settle(self)

@@ -13,14 +13,28 @@ if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are use
 
 
 class BackfillStore(Protocol):
-    """What is known of backfills. Every call that changes something is one durable transaction.
+    """What is known of backfills. Every call that changes something is one durable transaction with an event.
 
-    One process at a time works on a backfill: its worker. Calls that take `worker` do nothing but raise if another one
-    has taken over since, so a process that was taken for dead can't harm.
+    One process at a time works on a backfill: its worker, which stays noted after the end. Calls that take `worker` do
+    nothing but raise if another one has taken over since, so a process that was taken for dead can't harm.
+    Assets have the names that they had when the backfill was created, as in its plan, also after a rename; an asset
+    without partitions has the one position 0: `{(): BitMap([0])}`.
+    Events: `backfill_created`, `_started`, `_resumed`, `_released`, `_progressed`, `_cancel_requested`, `_retried` and
+    `_ended`, whose data have the id as `backfill`.
+
+    Raises:
+        UnknownNameError: a call that changes something names no backfill; ids are needed in full there.
     """
 
     def create(self, backfill: Backfill, requested: Mapping[str, Portion], plan: bytes) -> None:
-        """Record a backfill with what it covers, by asset. O(chunks), never O(partitions)."""
+        """Record a queued backfill with what it covers, by asset. O(chunks), never O(partitions).
+
+        Counts are those of the portions, whatever the record says. An asset of the record that has no portion is kept
+        with an empty one; what is `done` or `lost` in a portion already is counted so.
+
+        Raises:
+            ConflictError: there is a backfill of that id.
+        """
 
     def backfill(self, backfill_id: str) -> Backfill | None:
         """Return a backfill. An unambiguous prefix of the id is enough.
@@ -35,13 +49,15 @@ class BackfillStore(Protocol):
         """Return backfills, newest first."""
 
     def portions(self, backfill_id: str) -> dict[str, Portion]:
-        """Return what became of its partitions, by asset in topological order."""
+        """Return what became of its partitions, by asset in topological order; none if there is no such backfill."""
 
     def plan(self, backfill_id: str) -> bytes | None:
         """Return what was given to `create`."""
 
     def claim(self, backfill_id: str, worker: WorkerId, *, at: datetime, instead_of: WorkerId | None = None) -> bool:
         """Begin to work on a backfill (`queued` or `running` -> `running`) by compare-and-set of its worker.
+
+        False if it has ended, or another worker has it. One whose cancellation is requested can be claimed, to end it.
 
         Args:
             backfill_id: which.
@@ -52,6 +68,8 @@ class BackfillStore(Protocol):
 
     def release(self, backfill_id: str, worker: WorkerId, *, at: datetime) -> None:
         """Stop working on a backfill that goes on later (`running` -> `queued`).
+
+        Nothing happens to one that has ended; one whose cancellation is requested is canceled.
 
         Raises:
             ConflictError: another worker has it.
@@ -66,10 +84,12 @@ class BackfillStore(Protocol):
         assets: Sequence[RunAsset],
         plan: bytes,
     ) -> None:
-        """Do `RunStore.create_run` for a run of the backfill, which it is noted to belong to until `settle`.
+        """Do `RunStore.create_run` for a run of the backfill, which is open until `settle`.
+
+        If the cancellation of the backfill is requested, the run is canceled at once.
 
         Raises:
-            ConflictError: another worker has the backfill, or it has ended.
+            ConflictError: another worker has the backfill, or none, or it has ended; or there is a run of that id.
         """
 
     def open_runs(self, backfill_id: str) -> list[str]:
@@ -85,15 +105,17 @@ class BackfillStore(Protocol):
             worker: who notes it.
             run_id: the run; empty for partitions that no run will reach, because something upstream of them failed.
             ended: what is done, failed, skipped and lost now, by asset; what was in another of these before leaves it.
-                `requested` is not read.
+                `requested` is not read; partitions that the backfill does not cover are left out. Of several that
+                have one partition, the first in this order counts.
             at: now.
 
         Raises:
-            ConflictError: another worker has the backfill.
+            ConflictError: another worker has the backfill, or none.
+            UnknownNameError: the backfill has no such run or asset.
         """
 
     def retry(self, backfill_id: str, *, at: datetime) -> bool:
-        """Let what failed and what was lost be tried again; one that has ended becomes `queued`.
+        """Let a backfill that has ended go on (-> `queued`): what failed, what was lost and what was never tried.
 
         False if it is active.
         """
@@ -107,17 +129,17 @@ class BackfillStore(Protocol):
         worker: WorkerId | None = None,
         error: str | None = None,
     ) -> bool:
-        """End a backfill; False if it has ended already.
+        """End a backfill (`success`, `failure` or `canceled`); False if it has ended already. Open runs stay open.
 
         Raises:
-            ConflictError: `worker` is given and another one has it.
+            ConflictError: `worker` is given and another one has it, or none.
         """
 
     def request_cancel(self, backfill_id: str, *, at: datetime) -> bool:
-        """Ask a backfill and its active runs to stop; one that nobody works on is canceled at once.
+        """Ask a backfill and its open runs to stop; one that nobody works on is canceled at once.
 
         False if it has ended.
         """
 
     def runs(self, backfill_id: str, *, limit: int = 50) -> list[Run]:
-        """Return its runs, newest first."""
+        """Return its runs, settled or not, newest first."""

@@ -114,6 +114,7 @@ def test_a_store_of_a_released_version_opens_with_all_it_holds(tmp_path, release
     assert recipes.keys() == {recipe.number for recipe in recipes.values()}
     facts = store.partitions.facts("default", "p")
     assert {code for chunk in facts.chunks.values() for code, _ in chunk.codes} == recipes.keys()
+    assert store.backfills.backfills() == []
     assert store.partitions.keys("default", "customers") == KeyRegistry(("x", "y"), frozenset({"x"}))
     assert len(store.events()) == store.revision() > 5
     assert store.commit([new("a")])[0].version == 3
