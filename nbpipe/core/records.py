@@ -183,6 +183,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     tags: Mapping[str, str] = _EMPTY
     parent: str | None = None
     """The run that this one retries."""
+    priority: int = 0
+    """Of waiting runs, those with a higher one start first."""
+    pools: tuple[str, ...] = ()
+    """Pools of which it takes a place while it is active."""
+    not_before: datetime | None = None
+    """It waits until then at least: the delay of a retry."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
