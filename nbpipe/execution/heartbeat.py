@@ -1,4 +1,4 @@
-"""Signs of life while a run is carried out, and an ear for requests to stop it."""
+"""Signs of life while something is carried out, and an ear for requests to stop it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,33 @@ _GLANCE = 0.25
 
 
 class Heartbeat:
-    """Beats for a worker and passes on a request to cancel its run, in a thread of its own."""
+    """Beats for a worker and passes on a request to stop what it does, in a thread of its own."""
 
-    def __init__(self, store: StateStore, worker: WorkerId, run_id: str, cancel: Callable[[str], None]) -> None:
-        """Prepare; entering the context starts it."""
-        self._store, self._worker, self._run_id, self._cancel = store, worker, run_id, cancel
+    def __init__(
+        self,
+        store: StateStore,
+        worker: WorkerId,
+        look: Callable[[], str | None],
+        cancel: Callable[[str], None],
+        *,
+        kind: str = "run",
+    ) -> None:
+        """Prepare; entering the context starts it.
+
+        Args:
+            store: where the beats go, and where requests come from.
+            worker: who lives.
+            look: returns why to stop, or None; called when the store has changed.
+            cancel: is told, once.
+            kind: see `WorkerState`.
+        """
+        self._store, self._worker, self._look, self._cancel, self._kind = store, worker, look, cancel, kind
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._live, name="nbpipe-heartbeat", daemon=True)
 
     def __enter__(self) -> Heartbeat:
         """Register the worker and go on beating."""
-        self._store.beat(self._worker, "run", at=clock.now())
+        self._store.beat(self._worker, self._kind, at=clock.now())
         self._thread.start()
         return self
 
@@ -49,11 +65,23 @@ class Heartbeat:
             # a store that is busy for a moment must not end a run: the next round tries again
             with contextlib.suppress(StateError):
                 if clock.monotonic() >= due:
-                    self._store.beat(self._worker, "run", at=clock.now())
+                    self._store.beat(self._worker, self._kind, at=clock.now())
                     due = clock.monotonic() + BEAT
                 if asked or revision == (revision := self._store.revision()):
                     continue
-                run = self._store.run(self._run_id)
-                if run is not None and (run.cancel_requested or run.status not in ACTIVE_RUN):
+                reason = self._look()
+                if reason is not None:
                     asked = True
-                    self._cancel("canceled on request" if run.cancel_requested else "ended by another process")
+                    self._cancel(reason)
+
+
+def run_look(store: StateStore, run_id: str) -> Callable[[], str | None]:
+    """Return what looks whether a run is to stop."""
+
+    def look() -> str | None:
+        run = store.run(run_id)
+        if run is None or not (run.cancel_requested or run.status not in ACTIVE_RUN):
+            return None
+        return "canceled on request" if run.cancel_requested else "ended by another process"
+
+    return look

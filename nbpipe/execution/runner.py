@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from queue import SimpleQueue
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -20,9 +18,10 @@ from nbpipe.core.runs.readiness import readiness
 from nbpipe.core.runs.tasks import OutputLimits, RunProgress, StepOutcome, StepTask
 from nbpipe.errors import RefusedError, StateError, UnknownNameError
 from nbpipe.execution.executors.local import LocalExecutor
-from nbpipe.execution.heartbeat import Heartbeat
+from nbpipe.execution.heartbeat import Heartbeat, run_look
 from nbpipe.execution.kernels.plain import PlainKernels
 from nbpipe.execution.steps import StepTools, ignore
+from nbpipe.execution.stop_signals import stop_signals
 from nbpipe.execution.submit import SubmittedPlan
 from nbpipe.execution.workers import this_worker
 
@@ -79,8 +78,9 @@ class Runner:
         execution = _RunExecution(self._store, self._site, run, msgspec.json.decode(plan, type=SubmittedPlan))
         tools = StepTools(store=self._store, kernels=self._kernels, on_event=self._on_event)
         executor = LocalExecutor(tools, parallel=self._site.parallel)
+        look = run_look(self._store, run.id)
         try:
-            with Heartbeat(self._store, worker, run.id, execution.cancel), _signals(execution.cancel):
+            with Heartbeat(self._store, worker, look, execution.cancel), stop_signals(execution.cancel):
                 try:
                     execution.carry_out(executor, self._on_event)
                 finally:  # no kernel works on after its run has ended
@@ -192,22 +192,3 @@ class _RunExecution:
         notebook, first = self._steps[failed[0].index].notebook, failed[0].error or "no reason is known"
         first = first if notebook in first else f"{notebook}: {first}"
         return "failure", first if len(failed) == 1 else f"{len(failed)} steps failed; the first: {first}"
-
-
-@contextlib.contextmanager
-def _signals(cancel: Callable[[str], None]) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into a request to stop, in the main thread; elsewhere its owner has to care."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(number: int, _: FrameType | None) -> None:
-        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-        cancel(f"stopped by {name}")
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

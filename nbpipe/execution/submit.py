@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from nbpipe.core.definitions import Definitions, NotebookDef
-from nbpipe.core.ports import RunStore
 from nbpipe.core.reading.fingerprints import text_hash
 from nbpipe.core.records import Run, RunAsset, Step, WorkerId
 from nbpipe.core.runs.plans import RunPlan, StepPlan
@@ -45,8 +44,15 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     Without one, the run waits until a process takes it."""
 
 
+class RunKeeper(Protocol):
+    """What records a new run."""
+
+    def create_run(self, run: Run, steps: Sequence[Step], assets: Sequence[RunAsset], plan: bytes) -> None:
+        """Do `RunStore.create_run`."""
+
+
 def submit(
-    store: RunStore,
+    store: RunKeeper,
     plan: RunPlan,
     *,
     root: Path,

@@ -1,0 +1,70 @@
+"""What a run that has ended means for the partitions of its backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pyroaring import BitMap
+
+from nbpipe.core.backfills.records import Portion
+from nbpipe.core.partitions.sets import Outer, PartitionSet
+from nbpipe.core.partitions.subsets import Families
+from nbpipe.core.records import Run, RunAsset
+from nbpipe.execution.reconcile import GONE
+
+
+def became(
+    run: Run,
+    rows: Sequence[RunAsset],
+    requested: Mapping[str, Families],
+    sets: Mapping[str, PartitionSet],
+    *,
+    stopping: bool,
+) -> tuple[Mapping[str, Portion], tuple[RunAsset, ...]]:
+    """Return what is done, failed and skipped in a run, by asset, and the rows of what failed.
+
+    What is in none of these is to run again: what had not begun, and what a process that vanished, or a request to
+    stop, has interrupted. In a run that got nowhere everything has failed, or it would be tried for ever.
+
+    Args:
+        run: as it ended.
+        rows: what became of its assets and partitions.
+        requested: what it was to execute, by asset.
+        sets: partitions of its assets; `WHOLE` for none.
+        stopping: it was the backfill that was asked to stop.
+    """
+    done = [row for row in rows if row.outcome in ("success", "unchanged")]
+    skipped = [row for row in rows if row.outcome == "skipped" and row.done]
+    failed = [row for row in rows if row.outcome == "failed" and row.error != GONE]
+    interrupted = run.error == GONE or (run.status == "canceled" and stopping)
+    if not (interrupted or done or skipped or failed):
+        lost = tuple(row for row in rows if not row.done)
+        return {asset: Portion(requested={}, failed=families) for asset, families in requested.items()}, lost
+    if run.status == "canceled" and not stopping:  # a person wanted this one not to run
+        failed += [row for row in rows if row.outcome == "canceled"]
+    found = {
+        asset: Portion(
+            requested={},
+            done=_families(asset, sets[asset], done),
+            skipped=_families(asset, sets[asset], skipped),
+            failed=_families(asset, sets[asset], failed),
+        )
+        for asset in requested
+    }
+    return found, tuple(failed)
+
+
+def requested_of(rows: Iterable[RunAsset], sets: Mapping[str, PartitionSet]) -> Mapping[str, Families]:
+    """Return the partitions that a run was to execute, by asset."""
+    rows = tuple(rows)
+    found = {asset: _families(asset, of, rows) for asset, of in sets.items()}
+    return {asset: families for asset, families in found.items() if families}
+
+
+def _families(asset: str, of: PartitionSet, rows: Iterable[RunAsset]) -> Families:
+    found: dict[Outer, BitMap] = {}
+    for row in rows:
+        if row.asset == asset and of.is_valid(row.partition):  # a key may have been deleted meanwhile
+            outer, inner = of.position(row.partition)
+            found.setdefault(outer, BitMap()).add(inner)
+    return found
