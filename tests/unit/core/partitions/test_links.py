@@ -14,7 +14,8 @@ from nbpipe.core.partitions.inputs import link_version
 from nbpipe.core.partitions.links import WHOLE
 from nbpipe.core.partitions.mapping_syntax import parse_map, parse_mapping
 from nbpipe.core.partitions.ranges import parse_range
-from nbpipe.core.partitions.sets import CHUNK
+from nbpipe.core.partitions.registries import KeyRegistry
+from nbpipe.core.partitions.sets import CHUNK, registry_name
 from nbpipe.core.partitions.spec_syntax import parse_partitions
 from nbpipe.core.partitions.subsets import PartitionSubset, everything, nothing, single
 from nbpipe.errors import DeclarationError
@@ -365,3 +366,12 @@ def test_one_partition_is_stood_for_by_its_own_data():
     chunk = ChunkFacts().materialize(inner % CHUNK, version=number_of("one"), inputs=0, code=0)
     facts = PartitionFacts({(outer, inner // CHUNK): chunk})
     assert link_version(found, facts, outer, inner, NOW) == f"{number_of('one'):016x}"
+
+
+def test_keys_of_a_registered_set_count_once_they_are_registered():
+    registered = parse_partitions("dynamic:customers")
+    for known, expected in (((), []), (("bo",), ["bo"]), (("bo", "ana"), ["ana", "bo"])):
+        up = registered.with_registries({registry_name(registered.dimensions[0]): KeyRegistry().register(known)})
+        found = link("up", up, parse_partitions(DAILY), parse_mapping("keys(ana,bo)"))
+        day = single(found.down, "2024-02-01")
+        assert sorted(found.upstream_of(day, NOW)) == expected
