@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-Shape = Literal["ellipse", "triangle", "rectangle", "octagon", "play", "diamond"]
+Shape = Literal["ellipse", "triangle", "rectangle", "octagon", "play", "diamond", "ring"]
 
 
 class StatusLook(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,10 +48,16 @@ LOOKS: Mapping[str, StatusLook] = {
     "queued": StatusLook(
         word="queued", sign="◆", shape="diamond", ink="#7440c9", fill="#f4edfd", dark_ink="#d2a8ff", dark_fill="#231a33"
     ),
+    "skipped": StatusLook(
+        word="skipped", sign="○", shape="ring", ink="#1b7c83", fill="#e6f6f7", dark_ink="#76d3d9", dark_fill="#10282a"
+    ),
 }
 
 #: What a bundle of assets shows: the first of these that any of them has.
 URGENCY = ("failed", "running", "queued", "stale", "missing", "fresh")
+#: The same of partitions.
+PARTITION_URGENCY = ("failed", "running", "stale", "missing", "skipped", "fresh")
+_DONE = frozenset({"fresh", "skipped"})
 
 
 def most_urgent(statuses: Iterable[str]) -> str:
@@ -67,3 +73,34 @@ def counts_text(counts: Mapping[str, int]) -> str:
     '3 stale, 9 fresh'
     """
     return ", ".join(f"{counts[status]} {status}" for status in URGENCY if counts.get(status))
+
+
+def partition_counts_text(counts: Mapping[str, int]) -> str:
+    """Write how many partitions have which status, the most urgent first.
+
+    >>> partition_counts_text({"fresh": 28, "failed": 2, "stale": 1})
+    '2 failed, 1 stale, 28 fresh'
+    """
+    return ", ".join(f"{counts[status]:,} {status}" for status in PARTITION_URGENCY if counts.get(status))
+
+
+def shares_text(counts: Mapping[str, int]) -> str:
+    """Write how many of how many partitions are done, and what is to be said of the others, in few characters.
+
+    >>> shares_text({"fresh": 27, "skipped": 1, "failed": 2, "stale": 1})
+    '28/31, 2 failed, 1 stale'
+    >>> shares_text({"fresh": 998_800, "missing": 105_700})
+    '999k/1.1M, 106k missing'
+    """
+    done = sum(counts.get(status, 0) for status in _DONE)
+    rest = (status for status in PARTITION_URGENCY if counts.get(status) and status not in _DONE)
+    words = [f"{_short(done)}/{_short(sum(counts.values()))}", *(f"{_short(counts[each])} {each}" for each in rest)]
+    return ", ".join(words)
+
+
+def _short(number: int) -> str:
+    """Write a number with at most four digits; what is left out is never rounded up to all."""
+    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= 10 * unit or (unit == 1_000_000 and number >= unit):
+            return f"{number / unit:.1f}{letter}" if number < 10 * unit else f"{number / unit:.0f}{letter}"
+    return f"{number:,}"

@@ -45,6 +45,7 @@ SHAPES: Mapping[Shape, str] = {
     "octagon": '<path d="M-3,-7 L3,-7 L7,-3 L7,3 L3,7 L-3,7 L-7,3 L-7,-3 Z M-3,-3 L3,3 M3,-3 L-3,3" class="crossed"/>',
     "play": '<path d="M-5,-7 L7,0 L-5,7 Z"/>',
     "diamond": '<path d="M0,-7.5 L7.5,0 L0,7.5 L-7.5,0 Z"/>',
+    "ring": '<circle cx="0" cy="0" r="5.5" class="hollow"/>',
 }
 
 
