@@ -21,26 +21,31 @@ def store_values(folder: Path, **values: Any) -> None:
 
 def store_partitions(folder: Path, asset: str, values: Mapping[str, Any]) -> None:
     """Make the values of partitions current, by key, as made by today's definition from what is current upstream."""
+    with Workspace.open(folder) as workspace:
+        commit_partitions(workspace, asset, values)
+
+
+def commit_partitions(workspace: Workspace, asset: str, values: Mapping[str, Any]) -> None:
+    """Do what `store_partitions` does, in an open project."""
     from nbpipe.core.partitions.inputs import Inputs
     from nbpipe.core.partitions.records import NewPartition
 
-    with Workspace.open(folder) as workspace:
-        now, spec = clock.now(), workspace.definitions.assets[asset]
-        workspace.book.register(asset, at=now)
-        partitions, of = workspace.store.partitions, workspace.book.of(asset)
-        assert of is not None, asset
-        links = [link for link in workspace.book.links(spec) if workspace.book.of(link.upstream) is not None]
-        inputs = Inputs([(link, partitions.facts(workspace.env, link.upstream)) for link in links], now)
-        partitions.commit(
-            [
-                NewPartition(
-                    position=of.position(key),
-                    value=_new(workspace, asset, value, key),
-                    inputs=inputs.fingerprint(*of.position(key)),
-                )
-                for key, value in values.items()
-            ]
-        )
+    now, spec = clock.now(), workspace.definitions.assets[asset]
+    workspace.book.register(asset, at=now)
+    partitions, of = workspace.store.partitions, workspace.book.of(asset)
+    assert of is not None, asset
+    links = [link for link in workspace.book.links(spec) if workspace.book.of(link.upstream) is not None]
+    inputs = Inputs([(link, partitions.facts(workspace.env, link.upstream)) for link in links], now)
+    partitions.commit(
+        [
+            NewPartition(
+                position=of.position(key),
+                value=_new(workspace, asset, value, key),
+                inputs=inputs.fingerprint(*of.position(key)),
+            )
+            for key, value in values.items()
+        ]
+    )
 
 
 def _store(workspace: Workspace, key: str, value: Any) -> None:

@@ -83,11 +83,11 @@ def _partitions(workspace: Workspace, reference: Reference, *, yes: bool) -> Wip
         return nothing
     partitions, now, values, size = workspace.store.partitions, clock.now(), 0, 0
     with current_surface().counted(f"wiping {asset}", count) as advance:
-        for piece in _pieces(touched, _AT_ONCE):
+        for number, piece in _pieces(touched, which, _AT_ONCE):
             removed = partitions.wipe(workspace.env, asset, piece, at=now, label=text)
             _delete(workspace, removed)
             values, size = values + len(removed), size + _size(removed)
-            advance(sum(map(len, piece.values())))
+            advance(number)
     if whole:
         removed = workspace.store.wipe(workspace.env, asset, at=now)
         _delete(workspace, removed)
@@ -115,22 +115,27 @@ def _touched(workspace: Workspace, asset: str, which: Families | None) -> Famili
     return found if which is None else intersection(found, which)
 
 
-def _pieces(families: Families, size: int) -> Iterator[Families]:
-    """Yield families in pieces of at most so many partitions."""
+def _pieces(touched: Families, which: Families | None, size: int) -> Iterator[tuple[int, Families]]:
+    """Yield what is wiped in pieces of at most so many partitions that were touched, and how many they are.
+
+    What lies between these is in the piece too, where it is wanted: stretches are forgotten faster than single ones.
+    """
     from pyroaring import BitMap
 
     piece: dict[tuple[int, ...], BitMap] = {}
     free = size
-    for outer, bitmap in sorted(families.items(), key=lambda item: item[0]):
+    for outer, bitmap in sorted(touched.items(), key=lambda item: item[0]):
         start = 0
         while start < len(bitmap):
-            piece[outer] = bitmap[start : start + free]
-            start, free = start + len(piece[outer]), free - len(piece[outer])
+            stop = min(start + free, len(bitmap))
+            stretch = BitMap(range(bitmap[start], bitmap[stop - 1] + 1))
+            piece[outer] = stretch if which is None else stretch & which[outer]
+            start, free = stop, free - (stop - start)
             if not free:
-                yield piece
+                yield size, piece
                 piece, free = {}, size
     if piece:
-        yield piece
+        yield size - free, piece
 
 
 def _described(reference: Reference, count: int) -> str:

@@ -80,7 +80,9 @@ def _how_to_add(data: PartitionsFound) -> Iterator[Line]:
 
 def _share(number: int, total: int) -> str:
     percent = 100 * number / total
-    return f"  {percent:.0f} %" if percent >= 1 or not number else "  < 1 %"
+    if percent < 1:
+        return "  < 1 %"
+    return "  > 99 %" if number < total and percent > 99 else f"  {percent:.0f} %"  # all is said of all alone
 
 
 def _number(count: int) -> str:
