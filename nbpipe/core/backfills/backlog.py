@@ -112,6 +112,12 @@ class Backlog:
                 found.append(request)
         return found
 
+    def adopt(self, partitions: Mapping[str, Families]) -> Request:
+        """Take partitions of one block for running that somebody else has begun."""
+        request = Request(block=self._block_of[next(iter(partitions))], partitions=partitions)
+        self._start(request)
+        return request
+
     def end(self, request: Request, became: Mapping[str, Portion]) -> None:
         """Take note of the end of a run; what is neither done, skipped, failed nor lost is to run again."""
         self._touch(request.block)
