@@ -83,6 +83,8 @@ class Conductor:
             self._tell("cell_ended", plan.index, assets=plan.assets, status="skipped", error=reason)
             return
         limit = time_limit(self._specs[plan.assets[0]].options, self._task.timeout_grace)
+        if limit is not None:
+            limit *= self._ledger.executions(plan.assets)
         self._run(session, notebook, plan, position, timeout=limit)
 
     def _view(self, session: KernelSession, notebook: OpenNotebook, plan: CellPlan, position: int) -> None:
@@ -123,7 +125,7 @@ class Conductor:
             reply = session.run(position, timeout=timeout)
         except KernelDiedError as died:
             error = KernelDiedError(f"{where}: {died}. {_AFTER_DEATH}")
-            self._failed(plan, at, str(error))
+            self._failed(plan, at, str(error), where)
             raise error from died
         if reply.status == "ok":
             self._ledger.settle(plan.assets)
@@ -135,12 +137,12 @@ class Conductor:
         failure = CellError(reply.ename, reply.evalue, where=where)
         if reply.status == "timeout":
             failure = CellError("TimeoutError", f"the cell took longer than {timeout:g} s", where=where)
-        self._failed(plan, at, str(failure))
+        self._failed(plan, at, str(failure), where)
         return failure
 
-    def _failed(self, plan: CellPlan, at: int | None, error: str) -> None:
+    def _failed(self, plan: CellPlan, at: int | None, error: str, where: str) -> None:
         if plan.assets:
-            self._ledger.fail(plan.assets, error)
+            error = self._ledger.fail(plan.assets, error, where=where)
         self._tell("cell_ended", at, assets=plan.assets, status="failed", error=error)
 
     # --- order ---

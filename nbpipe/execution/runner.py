@@ -14,12 +14,13 @@ from nbpipe import clock, settings
 from nbpipe.core.ports import Executor, KernelProvider, ProgressListener, StateStore
 from nbpipe.core.records import Outcome, Run, RunStatus, StepStatus, kept_error
 from nbpipe.core.runs.plans import StepPlan, StepRequest
-from nbpipe.core.runs.readiness import readiness
+from nbpipe.core.runs.readiness import LOST, readiness
 from nbpipe.core.runs.tasks import OutputLimits, RunProgress, StepOutcome, StepTask
 from nbpipe.errors import RefusedError, StateError, UnknownNameError
 from nbpipe.execution.executors.local import LocalExecutor
 from nbpipe.execution.heartbeat import Heartbeat, run_look
 from nbpipe.execution.kernels.plain import PlainKernels
+from nbpipe.execution.partition_outcomes import RunPartitions
 from nbpipe.execution.steps import StepTools, ignore
 from nbpipe.execution.stop_signals import stop_signals
 from nbpipe.execution.submit import SubmittedPlan
@@ -97,6 +98,7 @@ class _RunExecution:
 
     def __init__(self, store: StateStore, site: Site, run: Run, plan: SubmittedPlan) -> None:
         self._store, self._site, self._run, self._plan = store, site, run, plan
+        self._partitions = RunPartitions(store, run_id=run.id, env=run.env, partitions=plan.partitions, sets=plan.sets)
         self._steps = {step.index: step for step in store.steps(run.id)}
         self._plans = {step.index: step for step in plan.steps}
         self._statuses: dict[int, StepStatus] = {}
@@ -151,7 +153,12 @@ class _RunExecution:
 
     def _skip(self, step: StepPlan, reason: str) -> None:
         at = clock.now()
-        self._store.update_run_assets(self._run.id, step.assets, "skipped", at=at, error=reason)
+        whole = [key for key in step.assets if key not in self._partitions]
+        if whole:
+            self._store.update_run_assets(self._run.id, whole, "skipped", at=at, error=reason)
+        for key in step.assets:
+            if key in self._partitions:
+                self._partitions.end(key, "skipped", reason)
         self._store.update_step(self._run.id, step.index, "skipped", at=at, error=reason)
         self._take(
             StepOutcome(
@@ -163,6 +170,14 @@ class _RunExecution:
         self._outcomes[outcome.index] = outcome
         self._statuses[outcome.index] = outcome.status
         self._assets.update(outcome.outcomes)
+        self._assets.update({key: "success" for key in outcome.outcomes if self._goes_on(outcome, key)})
+
+    def _goes_on(self, outcome: StepOutcome, asset: str) -> bool:
+        """Tell whether something that needs an asset goes on, though not all of its partitions are done."""
+        if asset not in self._partitions or outcome.outcomes[asset] not in LOST:
+            return False
+        below = (spec for spec in self._plan.assets if asset in spec.upstream)
+        return any(not self._partitions.loses(spec, asset) for spec in below)
 
     def _task(self, step: StepPlan) -> StepTask:
         selected = set(step.assets)
@@ -177,6 +192,8 @@ class _RunExecution:
             mode=self._plan.mode,
             step=step,
             assets=tuple(spec for spec in self._plan.assets if spec.key in selected),
+            partitions=self._plan.partitions,
+            sets=self._plan.sets,
             sources=self._plan.sources,
             known=self._plan.known,
             parameter_defaults=self._plan.parameter_defaults.get(step.notebook, {}),

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from nbpipe.core.definitions import Definitions, NotebookDef
+from nbpipe.core.ports.partitions import PartitionStore
 from nbpipe.core.reading.fingerprints import text_hash
 from nbpipe.core.records import Run, RunAsset, Step, WorkerId
 from nbpipe.core.runs.plans import RunPlan, StepPlan
@@ -49,6 +50,10 @@ class RunKeeper(Protocol):
 
     def create_run(self, run: Run, steps: Sequence[Step], assets: Sequence[RunAsset], plan: bytes) -> None:
         """Do `RunStore.create_run`."""
+
+    @property
+    def partitions(self) -> PartitionStore:
+        """Return the part of the state store that is about partitions; only asked for if the plan has some."""
 
 
 def submit(
@@ -95,6 +100,7 @@ def submit(
     }
     for output, content in copies.items():
         write_atomically(root / output, content)
+    partition, assets = _places(store, plan, run_id, at)
     run = Run(
         id=run_id,
         env=plan.env,
@@ -102,15 +108,36 @@ def submit(
         trigger=origin.trigger,
         selection=plan.selection,
         assets=tuple(spec.key for spec in plan.assets),
+        partition=partition,
         parameters=parameters,
         tags=origin.tags,
         parent=origin.parent,
         created_at=at,
         worker=origin.worker,
     )
-    assets = [RunAsset(run_id=run_id, asset=key, step=step.index) for step in plan.steps for key in step.assets]
     store.create_run(run, steps, assets, _submitted(plan, definitions, sources))
     return run
+
+
+def _places(store: RunKeeper, plan: RunPlan, run_id: str, at: datetime) -> tuple[str | None, list[RunAsset]]:
+    """Return a label of the partitions, and a place in the run for each asset, or each of its partitions."""
+    if not plan.partitions:
+        return None, [RunAsset(run_id=run_id, asset=key, step=step.index) for step in plan.steps for key in step.assets]
+    from nbpipe.core.partitions.book import PartitionBook
+    from nbpipe.core.runs.planned_partitions import planned_subset, run_label
+
+    book = PartitionBook(plan.sets, store.partitions, plan.env)
+    subsets = {}
+    for key, texts in plan.partitions.items():
+        book.register(key, at=at)  # kernels write by position
+        subsets[key] = planned_subset(book, key, texts, at)
+    places = [
+        RunAsset(run_id=run_id, asset=key, partition=partition, step=step.index)
+        for step in plan.steps
+        for key in step.assets
+        for partition in subsets.get(key, ("",))
+    ]
+    return run_label(plan, subsets), places
 
 
 def _copy(root: Path, step: StepPlan, planned: NotebookDef | None) -> bytes:

@@ -65,6 +65,8 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     executed: tuple[str, ...] = ()
     """Assets that were materialized, in order."""
     outcomes: Mapping[str, Outcome] = MappingProxyType({})
+    partial: tuple[str, ...] = ()
+    """Assets of which some partitions are done and others are not."""
     record_hash: str | None = None
     cut: Mapping[int, Mapping[str, int]] = MappingProxyType({})
     """By 0-based position in the record: outputs and characters that are not kept."""
@@ -78,7 +80,9 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened in a run, for progress bars and live displays."""
 
     run_id: str
-    kind: Literal["run_started", "step_started", "cell_started", "cell_ended", "step_ended", "run_ended"]
+    kind: Literal[
+        "run_started", "step_started", "cell_started", "partitions_ended", "cell_ended", "step_ended", "run_ended"
+    ]
     at: datetime
     step: int | None = None
     notebook: str = ""
@@ -88,6 +92,8 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     status: str = ""
     """Of what ended: a step's or run's status, or the outcome of the assets of a cell."""
     error: str | None = None
+    counts: Mapping[str, Mapping[Outcome, int]] = MappingProxyType({})
+    """Of `partitions_ended`: see `RunStore.outcome_counts`, for the assets that have partitions."""
     data: Mapping[str, Any] = MappingProxyType({})
 
 
