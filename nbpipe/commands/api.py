@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from nbpipe.commands.current import current_workspace
 from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import CanceledError, ExecutionError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nbpipe.commands.why import Explanation
     from nbpipe.core.definitions import Diagnostic
     from nbpipe.core.partitions.listing import PartitionKeys
+    from nbpipe.core.references import Reference
     from nbpipe.views.lineage import LineageView
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -68,10 +70,12 @@ class Project:
         return diagnostics(self._reloaded())
 
     def why(self, asset: str) -> Explanation:
-        """Return the reasons of an asset and of everything upstream, and what changed in the code."""
+        """Return the reasons of an asset, or `ASSET@KEY`, and of everything upstream, and what changed in the code."""
+        from nbpipe.commands.references import without_version
         from nbpipe.commands.why import explain
 
-        return explain(self._reloaded(), asset)
+        reference = without_version(asset, "why")
+        return explain(self._reloaded(), reference.asset, reference.partition)
 
     def runs(self, limit: int = 20) -> list[RunRow]:
         """Return runs, newest first."""
@@ -111,11 +115,9 @@ class Project:
             UnknownNameError: there is no such asset, partition or version.
             MissingValueError: it was never materialized, or its value is gone.
         """
-        from nbpipe.commands.references import find_kept, read_reference
+        from nbpipe.commands.references import read_reference
 
-        workspace = self._workspace
-        found = find_kept(workspace, read_reference(asset, partition=partition, version=version))
-        return workspace.io.manager(found.stored.io).load(found.stored)
+        return _stored(self._workspace, read_reference(asset, partition=partition, version=version))
 
     def add_partitions(self, name: str, keys: Iterable[str]) -> tuple[str, ...]:
         """Add keys to a dynamic set of partitions, also from within a run; return those that are new.
@@ -249,20 +251,30 @@ def lineage(selection: str = "", *, limit: int = 60) -> LineageView:
 
 def load(asset: str, *, partition: str | None = None, version: int | None = None) -> Any:
     """Return the stored value of an asset or partition of this project; see `Project.load`."""
-    with Project() as project:
-        return project.load(asset, partition=partition, version=version)
+    from nbpipe.commands.references import read_reference
+
+    reference = read_reference(asset, partition=partition, version=version)
+    with current_workspace() if reference.partition else Workspace.open() as workspace:
+        return _stored(workspace, reference)
 
 
 def add_partitions(name: str, keys: Iterable[str]) -> tuple[str, ...]:
-    """Add keys to a dynamic set of partitions of this project; see `Project.add_partitions`."""
-    with Project() as project:
-        return project.add_partitions(name, keys)
+    """Add keys to a dynamic set of partitions of this project; see `Project.add_partitions`.
+
+    In a notebook, sets count that are declared by cells which ran here, saved or not.
+    """
+    from nbpipe.commands.dynamic_keys import add_keys
+
+    with current_workspace() as workspace:
+        return add_keys(workspace, name, keys).added
 
 
 def delete_partitions(name: str, keys: Iterable[str]) -> tuple[str, ...]:
     """Delete keys from a dynamic set of partitions of this project; see `Project.delete_partitions`."""
-    with Project() as project:
-        return project.delete_partitions(name, keys)
+    from nbpipe.commands.dynamic_keys import delete_keys
+
+    with current_workspace() as workspace:
+        return delete_keys(workspace, name, keys).deleted
 
 
 def partition_keys(name: str) -> PartitionKeys:
@@ -270,8 +282,17 @@ def partition_keys(name: str) -> PartitionKeys:
 
     See `Project.partition_keys`.
     """
-    with Project() as project:
-        return project.partition_keys(name)
+    from nbpipe.commands.dynamic_keys import keys_named
+
+    with current_workspace() as workspace:
+        return keys_named(workspace, name)
+
+
+def _stored(workspace: Workspace, reference: Reference) -> Any:
+    from nbpipe.commands.references import find_kept
+
+    found = find_kept(workspace, reference)
+    return workspace.io.manager(found.stored.io).load(found.stored)
 
 
 def materialize(selection: str = "*", *, stale: bool = False, parameters: Mapping[str, Any] = _NONE) -> RunResult:

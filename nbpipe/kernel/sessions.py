@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
+from nbpipe.commands.current import set_current
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.reading.declarations import split_cell
 from nbpipe.core.records import Materialization
@@ -106,6 +107,7 @@ def session_of(shell: InteractiveShell) -> Session | None:
 def set_session(shell: InteractiveShell, session: Session | None) -> None:
     """Make `session` the one of the shell; closes the one before."""
     previous = shell.meta.pop(_PLACE, None)
+    set_current(None if session is None else session.seen)
     if previous is not None:
         previous.close()
     if session is not None:
