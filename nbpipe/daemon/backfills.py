@@ -21,7 +21,7 @@ from nbpipe.core.backfills.orders import Orders, refuse_other_partitions
 from nbpipe.core.backfills.records import ACTIVE_BACKFILL, Backfill, BackfillStatus, Portion
 from nbpipe.core.partitions.links import WHOLE
 from nbpipe.core.partitions.subsets import Families, PartitionSubset, union
-from nbpipe.core.ports import StateStore
+from nbpipe.core.ports import PartitionStore, StateStore
 from nbpipe.core.records import ACTIVE_RUN, Run, RunAsset, Step, WorkerId
 from nbpipe.daemon.backfill_parts import BackfillNews, BackfillProject, RunCarrier, unheard
 from nbpipe.daemon.run_endings import became, requested_of
@@ -33,6 +33,7 @@ from nbpipe.execution.workers import this_worker
 
 #: Seconds between two looks at runs that another process carries out.
 _GLANCE = 0.5
+_ASKED = "canceled on request"
 _TAKEN = "taken over or ended by another process"
 
 _NO_FAMILIES: Families = MappingProxyType({})
@@ -246,11 +247,19 @@ class _Execution:
         ended: Mapping[str, Portion] = {}
         if run is not None:
             rows = self._store.run_assets(run_id)
+            if run.status == "canceled":
+                self._hear()
             stopping = self._stopping is not None
             ended, failures = became(run, rows, request.partitions, self._sets, stopping=stopping)
         self._backlog.end(request, ended)
         self._lose(ended, run_id)
         self._tell(failures)
+
+    def _hear(self) -> None:
+        """Find out whether the backfill was asked to stop, of which the heartbeat may not have told yet."""
+        found = self._kept.backfill(self._id)
+        if self._stopping is None and found is not None and found.cancel_requested:
+            self._stopping = _ASKED
 
     def _lose(self, ended: Mapping[str, Portion], run_id: str = "") -> None:
         """Record what became of a run, and what is lost by it."""
@@ -295,6 +304,12 @@ class _Launches:
 
     def __init__(self, store: StateStore, backfill_id: str, worker: WorkerId) -> None:
         self._kept, self._id, self._worker = store.backfills, backfill_id, worker
+        self._partitions = store.partitions
+
+    @property
+    def partitions(self) -> PartitionStore:
+        """See `StateStore`."""
+        return self._partitions
 
     def create_run(self, run: Run, steps: Sequence[Step], assets: Sequence[RunAsset], plan: bytes) -> None:
         """See `BackfillStore.launch`."""
@@ -308,6 +323,6 @@ def _look(store: StateStore, backfill_id: str, worker: WorkerId) -> Callable[[],
         found = store.backfills.backfill(backfill_id)
         if found is None or found.worker != worker or found.status not in ACTIVE_BACKFILL:
             return _TAKEN
-        return "canceled on request" if found.cancel_requested else None
+        return _ASKED if found.cancel_requested else None
 
     return look
