@@ -75,8 +75,11 @@ class PartitionedAssets(Protocol):
     ) -> Assessment:
         """Assess an asset with partitions; `drift` compares a record with today's definition."""
 
-    def version(self, spec: AssetSpec, upstream: str) -> str | None:
-        """Return what stands for the data that an upstream with partitions gives to an asset without; None: nothing."""
+    def version(self, spec: AssetSpec, upstream: str, recorded: str) -> str:
+        """Return what stands for the data that an upstream with partitions gives to an asset without.
+
+        That is `recorded` if it stands for the same data, and nothing if it can't be said.
+        """
 
     def trouble(self, spec: AssetSpec, upstream: str) -> str:
         """Say what is wrong with the partitions of an upstream that feed an asset without: `is stale`, or nothing."""
@@ -157,7 +160,7 @@ def assess(
             found[key] = _assessment(key, state, notes=(f"held at version {state.current.version} (rolled back)",))
             continue
         reasons, made_with = drift(state.current)
-        versions = _versions(spec, partitions)
+        versions = _versions(spec, state.current, partitions)
         own = (*reasons, *_input_reasons(spec, state.current, states, versions), *_overdue(spec, state, now))
         found[key] = _assessment(
             key,
@@ -209,12 +212,12 @@ def failure_reason(state: AssetState | None) -> tuple[str, ...]:
     return (f"{FAILED}: {first}",)
 
 
-def _versions(spec: AssetSpec, partitions: PartitionedAssets | None) -> Mapping[str, str]:
-    """Return what stands for the data of those inputs that have partitions; nothing for those without data."""
+def _versions(spec: AssetSpec, current: Materialization, partitions: PartitionedAssets | None) -> Mapping[str, str]:
+    """Return what stands for the data of those inputs that have partitions."""
     if partitions is None:
         return _NO_VERSIONS
-    found = {name: partitions.version(spec, name) for name in spec.inputs if partitions.has(name)}
-    return {name: version or "" for name, version in found.items()}
+    recorded = current.inputs
+    return {n: partitions.version(spec, n, recorded.get(n, "")) for n in spec.inputs if partitions.has(n)}
 
 
 def _input_reasons(

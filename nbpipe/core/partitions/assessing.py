@@ -17,7 +17,7 @@ from nbpipe.core.drift import Made, Told
 from nbpipe.core.partitions.book import PartitionBook
 from nbpipe.core.partitions.chunks import PartitionFacts, whole_facts
 from nbpipe.core.partitions.explaining import asset_notes, asset_reasons
-from nbpipe.core.partitions.inputs import link_version
+from nbpipe.core.partitions.inputs import is_same_data, link_version
 from nbpipe.core.partitions.links import WHOLE, Link
 from nbpipe.core.partitions.recipes import Recipe
 from nbpipe.core.partitions.sets import PartitionSet
@@ -104,13 +104,14 @@ class AssessedPartitions:
             partitions=state.counts,
         )
 
-    def version(self, spec: AssetSpec, upstream: str) -> str | None:
+    def version(self, spec: AssetSpec, upstream: str, recorded: str) -> str:
         """See `PartitionedAssets`."""
-        fed = self._fed(spec, upstream)
-        if fed is None or not intersection(fed.families, self.states[upstream].materialized):
-            return None
-        link = self._book.link(spec, upstream)
-        return link_version(link, self.states[upstream].asset.facts, (), 0, self._now)
+        if self._fed(spec, upstream) is None:
+            return ""
+        link, facts = self._book.link(spec, upstream), self.states[upstream].asset.facts
+        if recorded and is_same_data(link, facts, ((), 0), recorded, self._now):
+            return recorded
+        return link_version(link, facts, (), 0, self._now)
 
     def trouble(self, spec: AssetSpec, upstream: str) -> str:
         """See `PartitionedAssets`."""

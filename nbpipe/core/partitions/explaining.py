@@ -11,11 +11,11 @@ from itertools import islice
 
 from pyroaring import BitMap
 
-from nbpipe.core.partitions.chunks import joined, number_of
-from nbpipe.core.partitions.inputs import link_version
+from nbpipe.core.partitions.chunks import PartitionFacts, joined
+from nbpipe.core.partitions.inputs import is_same_data
 from nbpipe.core.partitions.links import Link
 from nbpipe.core.partitions.ranges import iterate_ranges
-from nbpipe.core.partitions.sets import Outer, Position
+from nbpipe.core.partitions.sets import Outer
 from nbpipe.core.partitions.state import PartitionState, Standing, fed_by, troubling
 from nbpipe.core.partitions.subsets import (
     Families,
@@ -116,26 +116,22 @@ def newer_upstreams(state: PartitionState, key: str, inputs: Mapping[str, str], 
         inputs: data versions of its inputs as they were recorded.
         told: its reasons.
     """
-    outer, inner = state.of.position(key)
+    position = state.of.position(key)
     for reason in told:
         if not reason.startswith(_SOME_UPSTREAM):
             yield reason
             continue
-        changed = [link.upstream for link in state.asset.links if _is_newer(state, link, (outer, inner), inputs)]
+        changed = [
+            link.upstream
+            for link in state.asset.links
+            if not is_same_data(link, _facts(state, link), position, inputs.get(link.upstream, ""), state.now)
+        ]
         yield from (f"upstream {name} {NEWER}" for name in changed) if changed else (reason,)
 
 
-def _is_newer(state: PartitionState, link: Link, position: Position, inputs: Mapping[str, str]) -> bool:
-    outer, inner = position
+def _facts(state: PartitionState, link: Link) -> PartitionFacts:
     own = link.upstream == state.asset.asset
-    facts = state.asset.facts if own else state.upstream[link.upstream].facts
-    recorded = inputs.get(link.upstream)
-    if not link.single:
-        return recorded != link_version(link, facts, outer, inner, state.now)
-    fed = link.upstream_of(PartitionSubset(link.down, {outer: BitMap((inner,))}), state.now)
-    today = [facts.versions(family, one, one + 1) for family, bitmap in fed.families.items() for one in bitmap]
-    version = int.from_bytes(today[0], "little") if today else 0
-    return version != (0 if recorded is None else number_of(recorded))
+    return state.asset.facts if own else state.upstream[link.upstream].facts
 
 
 def reasons(state: PartitionState) -> dict[str, Families]:

@@ -19,10 +19,10 @@ from itertools import product
 import xxhash
 from pyroaring import BitMap
 
-from nbpipe.core.partitions.chunks import WIDTH, PartitionFacts
+from nbpipe.core.partitions.chunks import WIDTH, PartitionFacts, number_of
 from nbpipe.core.partitions.links import Link, Pair, Part
 from nbpipe.core.partitions.mappings import Overlapping, Same, Shifted
-from nbpipe.core.partitions.sets import CHUNK, AnyGrain, Outer
+from nbpipe.core.partitions.sets import CHUNK, AnyGrain, Outer, Position
 from nbpipe.core.partitions.subsets import Families, PartitionSubset
 
 Source = tuple[Link, PartitionFacts]
@@ -48,6 +48,10 @@ class Inputs:
         """Return the fingerprint of one partition, to be kept when it is executed; 0 without upstreams."""
         return int.from_bytes(self.column(outer, BitMap((ordinal,))), "little")
 
+    def text(self, outer: Outer, ordinal: int) -> str:
+        """Return the fingerprint of one partition as 16 hexadecimal digits."""
+        return f"{self.fingerprint(outer, ordinal):016x}"
+
     def column(self, outer: Outer, wanted: BitMap) -> bytes:
         """Return the fingerprints from the first to the last ordinal wanted; ordinals between have any number.
 
@@ -66,7 +70,21 @@ def link_version(link: Link, facts: PartitionFacts, outer: Outer, ordinal: int, 
 
     It is recorded as the data version of that input. An asset without partitions is at `((), 0)`.
     """
-    return f"{Inputs([(link, facts)], now).fingerprint(outer, ordinal):016x}"
+    return Inputs([(link, facts)], now).text(outer, ordinal)
+
+
+def is_same_data(link: Link, facts: PartitionFacts, position: Position, recorded: str, now: datetime) -> bool:
+    """Tell whether a recorded data version of an upstream is that of what feeds a partition now.
+
+    Of many partitions, `link_version` is recorded; of a single one, its own data version may be.
+    """
+    outer, inner = position
+    if link.single:
+        fed = link.upstream_of(PartitionSubset(link.down, {outer: BitMap((inner,))}), now)
+        today = [facts.versions(family, one, one + 1) for family, bitmap in fed.families.items() for one in bitmap]
+        if today and int.from_bytes(today[0], "little") == number_of(recorded):
+            return True
+    return recorded == link_version(link, facts, outer, inner, now)
 
 
 def added(columns: Iterable[tuple[int, bytes]], length: int) -> bytes:
