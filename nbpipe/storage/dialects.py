@@ -58,6 +58,10 @@ class Dialect:
         """Return a subquery of the texts in a parameter that holds a JSON list."""
         raise NotImplementedError
 
+    def placed(self, name: str) -> Any:
+        """Return a table of the texts in such a parameter: columns `value` and `place`, which counts from 0."""
+        raise NotImplementedError
+
     def tables(self) -> sa.Select[Any]:
         """Return a query of the names of all tables in the database."""
         raise NotImplementedError
@@ -82,6 +86,11 @@ class SQLiteDialect(Dialect):
     def listed(self, name: str) -> Any:
         """See `Dialect`."""
         return sa.select(sa.func.json_each(sa.bindparam(name, type_=sa.Text)).table_valued("value").c.value)
+
+    def placed(self, name: str) -> Any:
+        """See `Dialect`."""
+        found = sa.func.json_each(sa.bindparam(name, type_=sa.Text)).table_valued("key", "value")
+        return sa.select(found.c.value, found.c.key.label("place")).subquery()
 
     def tables(self) -> sa.Select[Any]:
         """See `Dialect`."""
@@ -116,6 +125,13 @@ class PostgreSQLDialect(Dialect):
         """See `Dialect`."""
         content = sa.cast(sa.bindparam(name, type_=sa.Text), sa.JSON)
         return sa.select(sa.func.json_array_elements_text(content).column_valued("value"))
+
+    def placed(self, name: str) -> Any:
+        """See `Dialect`."""
+        content = sa.cast(sa.bindparam(name, type_=sa.Text), sa.JSON)
+        function = sa.func.json_array_elements_text(content).table_valued("value", with_ordinality="number")
+        found = function.render_derived()
+        return sa.select(found.c.value, (found.c.number - 1).label("place")).subquery()
 
     def tables(self) -> sa.Select[Any]:
         """See `Dialect`."""

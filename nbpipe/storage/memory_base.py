@@ -26,14 +26,12 @@ from nbpipe.core.records import (
 )
 from nbpipe.errors import StateError
 from nbpipe.storage import codec
-from nbpipe.storage.outcomes import ASSET_EVENTS
+from nbpipe.storage.outcomes import ACTIVE_OUTCOMES, ASSET_EVENTS
 from nbpipe.storage.signals import Signal
 
 if TYPE_CHECKING:
     from nbpipe.storage.memory_backfills import KeptBackfill
     from nbpipe.storage.memory_chunks import KeptPartitions
-
-ACTIVE_OUTCOMES = frozenset({"queued", "running"})
 
 
 @dataclass
@@ -173,7 +171,7 @@ class MemoryPart:
         outcome: Outcome,
         *,
         at: datetime,
-        partition: str | None = None,
+        partition: str = "",
         error: str | None = None,
         version: int | None = None,
         silent: bool = False,
@@ -183,7 +181,7 @@ class MemoryPart:
         if run is None or run.record.status not in ACTIVE_RUN:
             return
         for index, place in enumerate(run.assets):
-            if place.asset not in assets or partition not in {None, place.partition}:
+            if place.asset not in assets or place.partition != partition:
                 continue
             kept = place.version if version is None else version
             run.assets[index] = msgspec.structs.replace(place, outcome=outcome, error=error, version=kept)

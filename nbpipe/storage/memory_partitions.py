@@ -53,7 +53,7 @@ class MemoryPartitions(MemoryPart):
                 kept = self._kept(env, asset)
                 for index, new in group:
                     made[index] = self._add(kept, new, facts[index], (event, moments[index]))
-                keys = [(new.value.partition, made[index].version) for index, new in group]
+                keys = {new.value.partition: made[index].version for index, new in group}
                 self._end(run_id, asset, keys, "success", None)
         return tuple(made[index] for index in range(len(values)))
 
@@ -81,7 +81,7 @@ class MemoryPartitions(MemoryPart):
                         kept.change(place, chunk.skip(offset, event, inputs=one.inputs, recipe=recipe))
                         if run_id is not None:
                             kept.mark(run_id, place, BitMap((offset,)), on=False)
-                self._end(run_id, asset, [(each.partition, 0) for each in group], "skipped", reason)
+                self._end(run_id, asset, {each.partition: 0 for each in group}, "skipped", reason)
 
     def fail(
         self,
@@ -92,6 +92,7 @@ class MemoryPartitions(MemoryPart):
         *,
         at: datetime,
         label: str = "",
+        keys: Sequence[str] = (),
         run_id: str | None = None,
     ) -> None:
         """See `PartitionStore`."""
@@ -104,9 +105,19 @@ class MemoryPartitions(MemoryPart):
                 kept.change(place, kept.chunks.get(place, KeptChunk()).fail(offsets, event))
                 if run_id is not None:
                     kept.mark(run_id, place, offsets, on=False)
-            self._end(run_id, asset, [(label, None)], "failed", error)
+            self._end(run_id, asset, dict.fromkeys(keys or [label]), "failed", error)
 
-    def start(self, env: str, asset: str, which: Families, *, run_id: str, at: datetime, label: str = "") -> None:
+    def start(
+        self,
+        env: str,
+        asset: str,
+        which: Families,
+        *,
+        run_id: str,
+        at: datetime,
+        label: str = "",
+        keys: Sequence[str] = (),
+    ) -> None:
         """See `PartitionStore`."""
         with self._changing():
             run = self._runs.get(run_id)
@@ -115,14 +126,25 @@ class MemoryPartitions(MemoryPart):
             self._note(env, "partitions_started", at, asset=asset, partition=label, run_id=run_id)
             for place, offsets in cut(which):
                 self._kept(env, asset).mark(run_id, place, offsets, on=True)
-            self._end(run_id, asset, [(label, None)], "running", None)
+            self._end(run_id, asset, dict.fromkeys(keys or [label]), "running", None)
 
-    def stop(self, env: str, asset: str, which: Families, *, run_id: str, at: datetime, label: str = "") -> None:
+    def stop(
+        self,
+        env: str,
+        asset: str,
+        which: Families,
+        *,
+        run_id: str,
+        at: datetime,
+        label: str = "",
+        keys: Sequence[str] = (),
+    ) -> None:
         """See `PartitionStore`."""
         with self._changing():
             self._note(env, "partitions_stopped", at, asset=asset, partition=label, run_id=run_id)
             for place, offsets in cut(which):
                 self._kept(env, asset).mark(run_id, place, offsets, on=False)
+            self._end(run_id, asset, dict.fromkeys(keys or [label]), "queued", None)
 
     def end_marks(self, run_id: str, error: str | None, at: datetime) -> None:
         """Forget what a run works on, since it has ended; with an error, what it still worked on has failed."""
@@ -315,16 +337,16 @@ class MemoryPartitions(MemoryPart):
         self,
         run_id: str | None,
         asset: str,
-        keys: Sequence[tuple[str, int | None]],
+        keys: Mapping[str, int | None],
         outcome: Outcome,
         error: str | None,
     ) -> None:
-        """Set outcomes of partitions that have a place of their own in an active run."""
+        """Set outcomes, with versions, of partitions that have a place of their own in an active run."""
         run = None if run_id is None else self._runs.get(run_id)
-        if run is None:
+        if run is None or run.record.status not in ACTIVE_RUN:
             return
-        at = run.record.created_at  # told by the event of all partitions already
-        for key, made in keys:
-            self._set_outcomes(
-                run.record.id, {asset}, outcome, at=at, partition=key, error=error, version=made, silent=True
-            )
+        for index, place in enumerate(run.assets):
+            if place.asset == asset and place.partition in keys:
+                version = keys[place.partition]
+                version = place.version if version is None else version
+                run.assets[index] = msgspec.structs.replace(place, outcome=outcome, error=error, version=version)

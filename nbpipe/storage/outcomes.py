@@ -9,6 +9,7 @@ from nbpipe.errors import ConflictError, UnknownNameError
 
 CANDIDATES = 6
 """How many are looked for when a prefix is ambiguous."""
+ACTIVE_OUTCOMES: frozenset[str] = frozenset({"queued", "running"})
 NOT_STARTED = "the run ended before this was started"
 
 #: How a run's end ends its steps: by the run's status, then by the step's.

@@ -128,6 +128,25 @@ def run_asset(run_id: str, row: Row) -> RunAsset:
     )
 
 
+def but_partition(value: RunAsset) -> tuple[str, int, str, int | None, str | None]:
+    """Return what partitions of an asset share that a run places one after the other."""
+    return value.asset, value.step, value.outcome, value.version, value.error
+
+
+def run_asset_values(value: RunAsset, number: int, position: int) -> dict[str, object]:
+    """Return the columns of a new place in a run."""
+    return {
+        "run_id": value.run_id,
+        "asset_id": number,
+        "partition": value.partition,
+        "position": position,
+        "step": value.step,
+        "outcome": value.outcome,
+        "version": value.version,
+        "error": value.error,
+    }
+
+
 def worker(row: Row) -> WorkerState:
     """Read a row of `run_queries.select_workers`."""
     identity, kind, beats = row

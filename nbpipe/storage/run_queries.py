@@ -95,6 +95,22 @@ def add_run_asset(dialect: Dialect) -> Query:
     return dialect.insert(run_assets).values({column.name: given(column.name) for column in run_assets.c})
 
 
+def add_run_partitions(dialect: Dialect) -> Query:
+    """Places of many partitions of an asset in a run, which differ by their keys alone."""
+    keys = dialect.placed("keys")
+    position = sa.cast(keys.c.place, sa.Integer) + given("first", type_=sa.Integer)
+    values: dict[str, Any] = {
+        "run_id": given("run", type_=sa.Text),
+        "asset_id": given("asset", type_=sa.BigInteger),
+        "partition": keys.c.value,
+        "position": position,
+        "step": given("step", type_=sa.Integer),
+        "outcome": given("outcome", type_=sa.Text),
+    }
+    typed = [sa.cast(value, run_assets.c[name].type) for name, value in values.items()]
+    return dialect.insert(run_assets).from_select(list(values), sa.select(*typed))
+
+
 def select_run(_: Dialect) -> Query:
     """One run."""
     return sa.select(*RUN).where(runs.c.id == given("run"))
@@ -262,11 +278,15 @@ def end_partitions(dialect: Dialect) -> Query:
 
 
 def select_outcomes(dialect: Dialect) -> Query:
-    """Places in a run of the assets in a list."""
+    """Places in a run of the assets in a list: those of one partition, or of none, which is empty."""
     return (
         sa.select(run_assets.c.asset_id, run_assets.c.partition, run_assets.c.outcome)
         .join_from(run_assets, assets, assets.c.id == run_assets.c.asset_id)
-        .where(run_assets.c.run_id == given("run"), assets.c.name.in_(dialect.listed("names")))
+        .where(
+            run_assets.c.run_id == given("run"),
+            run_assets.c.partition == given("part"),
+            assets.c.name.in_(dialect.listed("names")),
+        )
         .order_by(run_assets.c.position)
     )
 
@@ -293,6 +313,23 @@ def set_outcome(_: Dialect) -> Query:
             run_assets.c.run_id == given("run"),
             run_assets.c.asset_id == given("asset"),
             run_assets.c.partition == given("part"),
+        )
+        .values(
+            outcome=given("new"),
+            version=sa.func.coalesce(given("number", type_=sa.Integer), run_assets.c.version),
+            error=given("message", type_=sa.Text),
+        )
+    )
+
+
+def set_outcomes(dialect: Dialect) -> Query:
+    """The same for the partitions of an asset whose keys are in a list."""
+    return (
+        sa.update(run_assets)
+        .where(
+            run_assets.c.run_id == given("run"),
+            run_assets.c.asset_id == given("asset"),
+            run_assets.c.partition.in_(dialect.listed("keys")),
         )
         .values(
             outcome=given("new"),

@@ -69,7 +69,7 @@ class SqlPart:
         outcome: Outcome,
         *,
         at: datetime,
-        partition: str | None = None,
+        partition: str = "",
         error: str | None = None,
         version: int | None = None,
         silent: bool = False,
@@ -79,9 +79,8 @@ class SqlPart:
         if status is None or status[0] not in ACTIVE_RUN:
             return
         listed = codec.encode_text(list(names))
-        for asset_id, part, old in transaction.all(run_queries.select_outcomes, run=run_id, names=listed):
-            if partition is not None and part != partition:
-                continue
+        found = transaction.all(run_queries.select_outcomes, run=run_id, names=listed, part=partition)
+        for asset_id, part, old in found:
             transaction.run(
                 run_queries.set_outcome,
                 run=run_id,

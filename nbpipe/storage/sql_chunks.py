@@ -51,17 +51,23 @@ class SqlChunks(SqlPart):
         family, block = family_text(place[0]), place[1]
         row = transaction.one(queries.select_chunk, asset=asset, family=family, block=block)
         if row is None:
-            kept = KeptChunk()
-            content = {"facts": kept.facts.to_bytes(), "places": kept.places()}
-            number = transaction.number(
-                queries.add_chunk, asset_id=asset, family=family, block=block, revision=event, **content
-            )
+            number, kept = self._chunk_number(transaction, asset, place, event), KeptChunk()
         else:
             number, kept = int(row[0]), kept_chunk(bytes(row[1]), bytes(row[2]))
         opened = OpenChunk(number, kept)
         yield opened
         if opened.kept is not kept:
             self._write(transaction, number, opened.kept, event)
+
+    @staticmethod
+    def _chunk_number(transaction: Transaction, asset: int, place: ChunkId, event: int) -> int:
+        """Return the number of a chunk, which may be new; without reading it."""
+        where = {"family": family_text(place[0]), "block": place[1]}
+        row = transaction.one(queries.find_chunk, asset=asset, **where)
+        if row is not None:
+            return int(row[0])
+        content = {"facts": KeptChunk().facts.to_bytes(), "places": KeptChunk().places()}
+        return transaction.number(queries.add_chunk, asset_id=asset, **where, revision=event, **content)
 
     @staticmethod
     def _write(transaction: Transaction, number: int, kept: KeptChunk, event: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -26,6 +26,8 @@ from nbpipe.storage.sql_partition_values import SharedParts, add_value
 from nbpipe.storage.sql_registries import SqlRegistries
 
 _NEVER = 2**62
+_FEW = 100
+"""So many places in a run are looked up one by one: for more, PostgreSQL reads all of the run."""
 
 
 class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
@@ -65,8 +67,8 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
                             recipe = shared.recipe(one.recipe)
                             chunk.kept = chunk.kept.skip(offset, event, inputs=one.inputs, recipe=recipe)
                         unmark(transaction, run_id, chunk.number, BitMap(offset for offset, _ in each))
-                keys = ((each.partition, 0) for each in group)
-                self._end(transaction, run_id, number, keys, "skipped", codec.clean(reason))
+                keys = [each.partition for each in group]
+                self._set(transaction, run_id, number, keys, "skipped", error=codec.clean(reason), version=0)
 
     def fail(
         self,
@@ -77,6 +79,7 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
         *,
         at: datetime,
         label: str = "",
+        keys: Sequence[str] = (),
         run_id: str | None = None,
     ) -> None:
         """See `PartitionStore`."""
@@ -89,29 +92,47 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
                 with self._chunk(transaction, number, place, event) as chunk:
                     chunk.kept = chunk.kept.fail(offsets, event)
                     unmark(transaction, run_id, chunk.number, offsets)
-            self._end(transaction, run_id, number, [(label, None)], "failed", error)
+            self._set(transaction, run_id, number, keys or [label], "failed", error=error)
 
-    def start(self, env: str, asset: str, which: Families, *, run_id: str, at: datetime, label: str = "") -> None:
+    def start(
+        self,
+        env: str,
+        asset: str,
+        which: Families,
+        *,
+        run_id: str,
+        at: datetime,
+        label: str = "",
+        keys: Sequence[str] = (),
+    ) -> None:
         """See `PartitionStore`."""
         with self._database.write() as transaction:
-            status = self._status(transaction, run_id)
-            if status is None or status[0] not in ACTIVE_RUN:
+            if not self._is_active(transaction, run_id):
                 return
             number = self._asset(transaction, env, asset)
             event = self._note(transaction, Happening(env, "partitions_started", number, label, run_id), at)
             for place, offsets in cut(which):
-                with self._chunk(transaction, number, place, event) as chunk:
-                    mark(transaction, run_id, chunk.number, offsets)
-            self._end(transaction, run_id, number, [(label, None)], "running", None)
+                mark(transaction, run_id, self._chunk_number(transaction, number, place, event), offsets)
+            self._set(transaction, run_id, number, keys or [label], "running")
 
-    def stop(self, env: str, asset: str, which: Families, *, run_id: str, at: datetime, label: str = "") -> None:
+    def stop(
+        self,
+        env: str,
+        asset: str,
+        which: Families,
+        *,
+        run_id: str,
+        at: datetime,
+        label: str = "",
+        keys: Sequence[str] = (),
+    ) -> None:
         """See `PartitionStore`."""
         with self._database.write() as transaction:
             number = self._asset(transaction, env, asset)
             event = self._note(transaction, Happening(env, "partitions_stopped", number, label, run_id), at)
             for place, offsets in cut(which):
-                with self._chunk(transaction, number, place, event) as chunk:
-                    unmark(transaction, run_id, chunk.number, offsets)
+                unmark(transaction, run_id, self._chunk_number(transaction, number, place, event), offsets)
+            self._set(transaction, run_id, number, keys or [label], "queued")
 
     def rollback(
         self, env: str, asset: str, key: str, position: Position, *, version: int, at: datetime
@@ -194,21 +215,32 @@ class SqlPartitions(SqlPartitionFacts, SqlRegistries, SqlChunks):
                 for offset, (index, new) in found:
                     made[index] = add_value(transaction, chunk, offset, new, shared, (event, at, run_id))
                 unmark(transaction, run_id, chunk.number, BitMap(offset for offset, _ in found))
-        keys = ((each.value.partition, made[index].version) for index, each in group.items())
-        self._end(transaction, run_id, number, keys, "success", None)
+        versions: dict[int, list[str]] = {}
+        for index, each in group.items():
+            versions.setdefault(made[index].version, []).append(each.value.partition)
+        for version, keys in sorted(versions.items()):
+            self._set(transaction, run_id, number, keys, "success", version=version)
 
-    def _end(
+    def _is_active(self, transaction: Transaction, run_id: str | None) -> bool:
+        status = None if run_id is None else self._status(transaction, run_id)
+        return status is not None and status[0] in ACTIVE_RUN
+
+    def _set(
         self,
         transaction: Transaction,
         run_id: str | None,
         number: int,
-        keys: Iterable[tuple[str, int | None]],
+        keys: Sequence[str],
         outcome: Outcome,
-        error: str | None,
+        *,
+        error: str | None = None,
+        version: int | None = None,
     ) -> None:
-        """Set outcomes of partitions that have a place of their own in an active run."""
-        status = None if run_id is None else self._status(transaction, run_id)
-        if status is None or status[0] not in ACTIVE_RUN:
+        """Set one outcome of partitions that have a place of their own in an active run."""
+        if not self._is_active(transaction, run_id):
             return
-        common = {"run": run_id, "asset": number, "new": outcome, "message": error}
-        transaction.many(run_queries.set_outcome, ({**common, "part": key, "number": made} for key, made in keys))
+        common = {"run": run_id, "asset": number, "new": outcome, "message": error, "number": version}
+        if len(keys) <= _FEW:
+            transaction.many(run_queries.set_outcome, ({**common, "part": key} for key in keys))
+        else:
+            transaction.run(run_queries.set_outcomes, **common, keys=codec.encode_text(list(keys)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
 
 from nbpipe.core.records import (
     ACTIVE_RUN,
@@ -55,20 +56,11 @@ class SqlRuns(SqlPart):
         transaction.run(queries.add_plan, run=run.id, content=plan)
         transaction.many(queries.add_step, map(rows.step_values, steps))
         numbers = self._assets(transaction, run.env, (asset.asset for asset in assets))
-        columns = (
-            {
-                "run_id": run.id,
-                "asset_id": numbers[asset.asset],
-                "partition": asset.partition,
-                "position": position,
-                "step": asset.step,
-                "outcome": asset.outcome,
-                "version": asset.version,
-                "error": asset.error,
-            }
-            for position, asset in enumerate(assets)
-        )
-        transaction.many(queries.add_run_asset, columns)
+        first = 0
+        for shared, found in groupby(assets, key=rows.but_partition):
+            group = list(found)
+            _place(transaction, group, numbers[shared[0]], first)
+            first += len(group)
         return event
 
     def claim_run(self, run_id: str, worker: WorkerId, *, at: datetime) -> bool:
@@ -317,3 +309,15 @@ class SqlRuns(SqlPart):
         for outcome, ending in END_OF_ASSETS[status].items():
             message = left_behind(outcome, error)
             transaction.run(queries.end_outcomes, run=run_id, old=outcome, new=ending, message=message)
+
+
+def _place(transaction: Transaction, group: Sequence[RunAsset], number: int, first: int) -> None:
+    """Give places in a run to partitions of an asset that differ by their keys alone: many in one statement."""
+    one = group[0]
+    if len(group) == 1 or one.version is not None or one.error is not None:
+        columns = (rows.run_asset_values(each, number, first + place) for place, each in enumerate(group))
+        transaction.many(queries.add_run_asset, columns)
+        return
+    keys = codec.encode_text([each.partition for each in group])
+    shared = {"run": one.run_id, "asset": number, "step": one.step, "outcome": one.outcome}
+    transaction.run(queries.add_run_partitions, **shared, first=first, keys=keys)

@@ -63,6 +63,52 @@ def test_partitions_that_a_dying_run_worked_on_have_failed(store, partitions):
     assert store.states(ENV) == {}
 
 
+def test_places_in_a_run_stay_in_order_however_they_are_mixed(store):
+    keys = ["b", "a", "größe", 'quo"te', "x|y"]
+    mixed = [
+        RunAsset(run_id="r1", asset="a"),
+        *(RunAsset(run_id="r1", asset="b", partition=key, step=1) for key in keys),
+        *(RunAsset(run_id="r1", asset="b", partition=f"later {key}", step=2) for key in keys),
+        RunAsset(run_id="r1", asset="c", partition="1", outcome="success", version=3),
+        RunAsset(run_id="r1", asset="c", partition="2", outcome="failed", error="boom"),
+        *(RunAsset(run_id="r1", asset="a", partition=key) for key in keys),
+    ]
+    store.create_run(run("r1"), steps("r1"), mixed, b"plan")
+    assert store.run_assets("r1") == mixed
+
+
+@pytest.mark.parametrize("count", [3, 300])
+def test_many_partitions_change_together_in_their_run(store, partitions, count):
+    keys = [str(number) for number in range(count)]
+    start(store, "r1", *keys)
+    every, some_of = {(): BitMap(range(count))}, {(): BitMap(range(1, count))}
+    partitions.start(ENV, "a", every, run_id="r1", at=NOON, label="all", keys=keys)
+    assert store.outcome_counts("r1") == {"a": {"running": count}}
+    partitions.stop(ENV, "a", every, run_id="r1", at=NOON, label="all", keys=keys)
+    assert store.outcome_counts("r1") == {"a": {"queued": count}}
+    assert chunk(partitions.facts(ENV, "a")).running == BitMap()
+    partitions.commit([value_of(at(0))])
+    made = partitions.commit([value_of(at(number), run_id="r1") for number in range(count)])
+    assert [one.version for one in made] == [2] + [1] * (count - 1)
+    assert [(p.outcome, p.version) for p in store.run_assets("r1")] == [("success", one.version) for one in made]
+    partitions.fail(ENV, "a", some_of, "boom", at=NOON, label="1..", keys=keys[1:], run_id="r1")
+    found = [(p.outcome, p.version, p.error) for p in store.run_assets("r1")]
+    assert found == [("success", 2, None), *[("failed", 1, "boom")] * (count - 1)]
+    assert [event.partition for event in store.events(run_id="r1")][-2:] == [f"0..{count - 1}", "1.."]
+
+
+def test_what_becomes_of_a_whole_asset_leaves_its_partitions_alone(store):
+    places = [RunAsset(run_id="r1", asset="a", partition=key) for key in ("", "1", "2")]
+    store.create_run(run("r1", assets=("a",)), steps("r1"), places, b"plan")
+    store.update_run_assets("r1", ["a"], "running", at=NOON)
+    assert [p.outcome for p in store.run_assets("r1")] == ["running", "queued", "queued"]
+    assert store.states(ENV)["a"].activity == "running"
+    store.update_run_assets("r1", ["a"], "failed", at=NOON, error="boom")
+    assert [p.outcome for p in store.run_assets("r1")] == ["failed", "queued", "queued"]
+    assert "a" not in store.states(ENV)
+    assert [event.kind for event in store.events(run_id="r1")] == ["run_queued", "asset_started", "asset_failed"]
+
+
 # --- commits ------------------------------------------------------------------------------------
 
 

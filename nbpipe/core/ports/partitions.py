@@ -46,19 +46,51 @@ class PartitionStore(Protocol):
         *,
         at: datetime,
         label: str = "",
+        keys: Sequence[str] = (),
         run_id: str | None = None,
     ) -> None:
-        """Note that the latest attempts failed; what is current stays current."""
+        """Note that the latest attempts failed; what is current stays current.
 
-    def start(self, env: str, asset: str, which: Families, *, run_id: str, at: datetime, label: str = "") -> None:
-        """Mark partitions as being worked on by an active run; ignored if it has ended.
+        Args:
+            env: name of the environment.
+            asset: its name.
+            which: the partitions.
+            error: why.
+            at: now.
+            label: what a person reads in the event.
+            keys: the keys of the partitions, whose places in the run get the outcome; needed unless `label` is the key.
+            run_id: the run that tried.
+        """
+
+    def start(
+        self,
+        env: str,
+        asset: str,
+        which: Families,
+        *,
+        run_id: str,
+        at: datetime,
+        label: str = "",
+        keys: Sequence[str] = (),
+    ) -> None:
+        """Mark partitions as being worked on by an active run; ignored if it has ended. For `keys` see `fail`.
 
         Marks end with the outcome of the partition, or with the run: in one that fails, what it still worked on has
         failed itself.
         """
 
-    def stop(self, env: str, asset: str, which: Families, *, run_id: str, at: datetime, label: str = "") -> None:
-        """Remove marks of a run, which left nothing."""
+    def stop(
+        self,
+        env: str,
+        asset: str,
+        which: Families,
+        *,
+        run_id: str,
+        at: datetime,
+        label: str = "",
+        keys: Sequence[str] = (),
+    ) -> None:
+        """Remove marks of a run, which left nothing: in the run the partitions are queued again. For `keys` see `fail`."""
 
     def facts(self, env: str, asset: str) -> PartitionFacts:
         """Return what is known of all partitions; the same object as before if nothing has changed.

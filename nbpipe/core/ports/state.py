@@ -139,7 +139,7 @@ class RunStore(Protocol):
     def update_run_assets(
         self, run_id: str, assets: Sequence[str], outcome: Outcome, *, at: datetime, error: str | None = None
     ) -> None:
-        """Set what became of assets in a run."""
+        """Set what became of assets in a run; for partitions see `end_partitions` and `PartitionStore`."""
 
     def request_cancel(self, run_id: str, *, at: datetime) -> bool:
         """Ask a run to stop; a queued one is canceled at once. False if it has ended."""
