@@ -51,7 +51,8 @@ def recipe_drift(
             of the record, and a value made with others gets a note.
         files: see `FileHash`.
     """
-    values, notes = _parameter_drift(made, {n: defaults[n] for n in spec.parameters if n in defaults}, given)
+    today = {name: defaults[name] for name in spec.parameters if name in defaults}
+    values, notes = _parameter_drift(made, today, given)
     return made_reasons(spec, made, values, files), notes
 
 

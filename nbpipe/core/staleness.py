@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -146,11 +146,8 @@ def assess(
         spec = definitions.assets[key]
         state = states.get(key)
         today = defaults.get(spec.cell.notebook, {})
-
-        def drift(made: Made, spec: AssetSpec = spec, today: Mapping[str, str] = today) -> Told:
-            return recipe_drift(spec, made, defaults=today, given=parameters, files=known_files)
-
         if partitions is not None and partitions.has(key):
+            drift = partial(recipe_drift, spec, defaults=today, given=parameters, files=known_files)
             found[key] = partitions.assess(spec, drift, found, states)
             continue
         if state is None or state.current is None:
@@ -159,7 +156,7 @@ def assess(
         if state.held:
             found[key] = _assessment(key, state, notes=(f"held at version {state.current.version} (rolled back)",))
             continue
-        reasons, made_with = drift(state.current)
+        reasons, made_with = recipe_drift(spec, state.current, defaults=today, given=parameters, files=known_files)
         versions = _versions(spec, state.current, partitions)
         own = (*reasons, *_input_reasons(spec, state.current, states, versions), *_overdue(spec, state, now))
         found[key] = _assessment(
@@ -227,16 +224,17 @@ def _input_reasons(
     for name in spec.inputs:
         if name == spec.key:
             continue  # its own earlier partition
-        state = states.get(name)
-        today, number = versions.get(name, ""), 0
-        if name not in versions and state is not None and state.current is not None:
+        if name in versions:
+            today, number = versions[name], 0
+        else:
+            state = states.get(name)
+            if state is None or state.current is None:
+                continue  # nothing to compare with
             today, number = state.current.stored.data_version, state.current.version
-        if not today:
-            continue  # nothing to compare with
         before = current.inputs.get(name)
         if before is None:
             reasons.append(f"upstream {name} is new")
-        elif before != today:
+        elif before != today and today:
             older = 0 < number < current.input_versions.get(name, 0)
             reasons.append(f"upstream {name} {'was rolled back' if older else NEWER}")
     if current.code == spec.code:
@@ -260,12 +258,10 @@ def _stale_inputs(
     reasons = []
     for name in spec.inputs:
         above = found.get(name)
-        if above is None or any(reason.startswith(f"upstream {name} ") for reason in own):
+        if above is None or not above.stale or any(reason.startswith(f"upstream {name} ") for reason in own):
             continue
-        if partitions is not None and partitions.has(name):
-            trouble = partitions.trouble(spec, name)
-        else:
-            trouble = trouble_of(above)
+        whole = partitions is None or not partitions.has(name)
+        trouble = trouble_of(above) if partitions is None or whole else partitions.trouble(spec, name)
         if trouble:
             reasons.append(f"upstream {name} {trouble}")
     return tuple(reasons)
