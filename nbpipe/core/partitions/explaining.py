@@ -183,12 +183,18 @@ def _by_upstream(state: PartitionState, asked: Families) -> Iterator[tuple[str, 
         if link.upstream == state.asset.asset:
             yield _EARLIER, reached
             continue
-        for text, found in _troubles(link, state.upstream[link.upstream], reached, state.now):
+        bad = troubling(link, state.upstream[link.upstream])
+        if asked is not state.unsound:  # a few: what feeds them is a few, too
+            bad = intersection(link.upstream_of(PartitionSubset(link.down, reached), state.now).families, bad)
+        for text, found in _troubles(link, state.upstream[link.upstream], bad, reached, state.now):
             yield f"upstream {link.upstream} {text}", found
 
 
-def _troubles(link: Link, above: Standing, reached: Families, now: datetime) -> Iterator[tuple[str, Families]]:
-    bad, left = troubling(link, above), reached
+def _troubles(
+    link: Link, above: Standing, bad: Families, reached: Families, now: datetime
+) -> Iterator[tuple[str, Families]]:
+    """Yield what is wrong with some bad partitions of an upstream, and the partitions that they feed."""
+    left = reached
     for text, which in (("is missing", above.missing), ("failed", above.failed), ("is stale", bad)):
         found = intersection(fed_by(link, intersection(bad, which), now), left)
         left = difference(left, found)
