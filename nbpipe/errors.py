@@ -19,6 +19,7 @@ NbpipeError
 │   └── MissingValueError     no value is stored, or its file is gone
 └── ExecutionError            work was started and failed
     ├── CellError             a cell raised
+    ├── PartitionsFailedError some partitions of a cell failed
     ├── KernelDiedError       the kernel went away while it worked
     └── CanceledError         somebody asked the run to stop
 
@@ -167,6 +168,10 @@ class CellError(ExecutionError):
 
 def _rebuild_cell_error(ename: str, evalue: str, where: str) -> CellError:
     return CellError(ename, evalue, where=where)
+
+
+class PartitionsFailedError(ExecutionError):
+    """Some partitions of a cell failed; the others are kept."""
 
 
 class KernelDiedError(ExecutionError):

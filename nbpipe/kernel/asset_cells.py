@@ -57,10 +57,15 @@ class AssetCells(Workbench):
         return work.result()
 
     def _work(self, cell: AssetCell) -> Work:
-        return WholeWork(self, cell)
+        if cell.chosen is None:
+            return WholeWork(self, cell)
+        from nbpipe.kernel.partitions.work import PartitionWork
+
+        return PartitionWork(self, cell)
 
     def _attempt(self, work: Work, execution: Execution) -> Any:
         __tracebackhide__ = True
+        work.begin(execution)
         cell, module = execution.cell, self.begin(execution)
         with time_limit(cell.specs[0].options.timeout, cell.name):
             value = execution.body.run(module)
@@ -69,6 +74,7 @@ class AssetCells(Workbench):
 
     async def _attempt_async(self, work: Work, execution: Execution) -> Any:
         __tracebackhide__ = True
+        work.begin(execution)
         cell, module = execution.cell, self.begin(execution)
         async with async_time_limit(cell.specs[0].options.timeout, cell.name, execution.body.filename):
             value = await execution.body.run_async(module)

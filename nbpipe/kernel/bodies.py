@@ -59,7 +59,7 @@ class Body:
         """Execute the body in a module and return the value of its last expression, or None."""
         __tracebackhide__ = True
         namespace = vars(module)
-        with self._as_main(module):
+        with self.as_main(module):
             exec(self._compiled(self._tree, "exec"), namespace)  # noqa: S102 - executing cells is what we are for
             if self._last is None:
                 return None
@@ -70,7 +70,7 @@ class Body:
         __tracebackhide__ = True
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         namespace = vars(module)
-        with self._as_main(module):
+        with self.as_main(module):
             code = self._compiled(self._tree, "exec", flags)
             result = eval(code, namespace)  # noqa: S307 - see `run`
             if code.co_flags & inspect.CO_COROUTINE:
@@ -86,7 +86,7 @@ class Body:
         return code
 
     @contextmanager
-    def _as_main(self, module: types.ModuleType) -> Iterator[None]:
+    def as_main(self, module: types.ModuleType) -> Iterator[None]:
         """Let the body's module be `__main__`: for pickles and processes, and magics (`%time x = 1`, `!cmd {x}`)."""
         shell = self._shell
         before, names, main = shell.user_module, shell.user_ns, sys.modules.get("__main__")

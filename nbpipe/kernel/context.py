@@ -8,6 +8,20 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
+from nbpipe.errors import RefusedError, UnknownNameError
+
+
+class PartitionSkipped(BaseException):
+    """A body said that there is nothing to do.
+
+    Attributes:
+        reason: why.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
 
 class Context:
     """What a body sees as `context`.
@@ -26,6 +40,37 @@ class Context:
         self.log = logging.Logger(f"nbpipe.asset.{asset}", level=logging.INFO)  # noqa: LOG001 - it leaves none behind
         self.log.addHandler(_CellHandler())
         self.metadata: dict[str, Any] = {}
+        self.skipped: dict[str, str] = {}
+        self._keys: tuple[str, ...] = ()
+
+    def begin(self, keys: tuple[str, ...]) -> None:
+        """Start an attempt for some partitions."""
+        self._keys = keys
+        self.skipped = {}
+        self.metadata = {}
+
+    def skip(self, reason: str, *, key: str | None = None) -> None:
+        """End the body: there is nothing to do for this partition, which is no failure.
+
+        In a range run this skips all partitions that have no value yet; with `key` only that one, and the body goes on.
+
+        Args:
+            reason: why, in a few words.
+            key: one of `partition.keys`.
+
+        Raises:
+            RefusedError: the asset has no partitions.
+            UnknownNameError: the key is not among `partition.keys`.
+        """
+        if not self._keys:
+            raise RefusedError(
+                f"context.skip is for partitions, and asset {self.asset} has none: give a value, or raise an error"
+            )
+        if key is None:
+            raise PartitionSkipped(str(reason))
+        if key not in self._keys:
+            raise UnknownNameError("partition", key, self._keys, hint="context.skip takes one of partition.keys")
+        self.skipped[key] = str(reason)
 
     def add_output_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Record facts with the materialization, for example `{"accuracy": 0.93}`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class AssetCell:
     """SPEC of the partitions of those of its assets and their inputs that have some."""
     chosen: PartitionSubset | None = None
     """Which of its partitions to execute; None for a cell without partitions."""
+    only_stale: bool = False
+    """Leave those of its partitions that prove unchanged when their turn comes."""
 
     @property
     def name(self) -> str:
@@ -73,6 +76,8 @@ class Execution:
     before: dict[str, Any] = field(default_factory=dict)
     """The body's namespace as the latest attempt began."""
     namespace: Mapping[str, Any] = field(default_factory=dict)
+    """The same as it is now: the names of `module`."""
+    module: types.ModuleType = field(default_factory=lambda: types.ModuleType("__main__"))
     displays: Displays = field(default_factory=Displays)
 
 
@@ -81,6 +86,9 @@ class Work(Protocol):
 
     def executions(self) -> Iterator[Execution]:
         """Yield what is to be executed; each begins when the one before has ended."""
+
+    def begin(self, execution: Execution) -> None:
+        """Prepare an attempt; a failed one may have changed something."""
 
     def watched(self, execution: Execution) -> AbstractContextManager[None]:
         """Stand around an execution: keep what it displays, and record its failure."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from nbpipe.core.records import Materialization
+from nbpipe.core.records import Materialization, StoredValue
 
 
 def say(message: str) -> None:
@@ -19,7 +19,12 @@ def warn(message: str) -> None:
 
 def shape(materialization: Materialization) -> str:
     """Return the size of a stored table in words, to follow a name; empty for anything else."""
-    metadata = materialization.stored.metadata
+    return shape_of(materialization.stored)
+
+
+def shape_of(stored: StoredValue) -> str:
+    """Do what `shape` does for a value that is not committed yet."""
+    metadata = stored.metadata
     if "rows" not in metadata or "columns" not in metadata:
         return ""
     columns = metadata["columns"]

@@ -27,6 +27,13 @@ def start_at(shell: InteractiveShell, error: BaseException, filename: str, hint:
     _render_by(error, render)
 
 
+def show_below(error: BaseException, first: BaseException) -> None:
+    """Let IPython show one error as a line below the traceback of another."""
+    render = getattr(first, "_render_traceback_", None)
+    above: list[str] = render() if render is not None else [f"{type(first).__name__}: {first}"]
+    _render_by(error, lambda: [*above, "", f"{type(error).__name__}: {error}"])
+
+
 def failed_line(error: BaseException, shell: InteractiveShell) -> int:
     """Return the 1-based line of the cell on which it stopped with `error`."""
     trace = error.__traceback__

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shlex
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Materialization
 from nbpipe.errors import MissingValueError
 from nbpipe.io.registry import IoRegistry
 from nbpipe.io.sharing import share
+
+if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.core.partitions.sets import Position
+
+_PARTITIONS_KEPT = 32
+"""Values of one asset that are remembered; the last one of many is what is read next."""
 
 
 class Values:
@@ -23,7 +32,7 @@ class Values:
         self._store = store
         self._io = io
         self._env = env
-        self._remembered: dict[str, tuple[int, Any]] = {}
+        self._remembered: OrderedDict[tuple[str, str], tuple[int, Any]] = OrderedDict()
 
     def load(self, materialization: Materialization) -> Any:
         """Return the value of a materialization.
@@ -31,12 +40,13 @@ class Values:
         Raises:
             MissingValueError: retention removed it, or its file is gone.
         """
-        remembered = self._remembered.get(materialization.asset)
+        remembered = self._remembered.get((materialization.asset, materialization.partition))
         if remembered is not None and remembered[0] == materialization.id:
             return share(remembered[1])
         if materialization.expired:
+            name = label(materialization.asset, materialization.partition)
             raise MissingValueError(
-                f"version {materialization.version} of asset {materialization.asset} was removed by retention: "
+                f"version {materialization.version} of asset {name} was removed by retention: "
                 "load a newer version, or materialize it again"
             )
         stored = materialization.stored
@@ -55,25 +65,101 @@ class Values:
         Raises:
             MissingValueError: it was never materialized, or has no such version.
         """
+        found = self._loaded(lambda: self._store.materialization(self._env, asset, version=version))
+        if found is None:
+            raise MissingValueError(_never(asset, version, reader))
+        return found
+
+    def load_partition(
+        self, asset: str, key: str, position: Position, *, version: int | None = None, reader: str | None = None
+    ) -> tuple[Materialization, Any]:
+        """Return the current materialization of a partition (or one of its versions) and its value.
+
+        Args:
+            asset: its name.
+            key: of the partition.
+            position: of the partition in its set.
+            version: None for the current one.
+            reader: what needs it, to be named in an error.
+
+        Raises:
+            MissingValueError: it was never materialized, or has no such version.
+        """
+        kept = self._store.partitions
+        found = self._loaded(lambda: kept.materialization(self._env, asset, key, position, version=version))
+        if found is None:
+            name = label(asset, key)
+            if version is not None:
+                raise MissingValueError(f"{name} has no version {version}: `nbpipe show {quoted(name)}` lists them")
+            raise MissingValueError(missing_partitions(asset, key, 1, key, reader))
+        return found
+
+    def load_kept(self, asset: str, *, reader: str) -> tuple[Materialization, Any]:
+        """Do what `load_current` does, and remember the value if it may be handed on: it is asked for many times."""
+        found, value = self.load_current(asset, reader=reader)
+        if self._remembered.get((asset, ""), (None,))[0] != found.id:
+            self.remember(found, value)
+        return found, value
+
+    def remember(self, materialization: Materialization, value: Any) -> None:
+        """Keep a copy of a value just committed, if it may be handed on."""
+        place = (materialization.asset, materialization.partition)
+        self._remembered.pop(place, None)
+        if self._io.manager(materialization.stored.io).shareable(value, materialization.stored):
+            self._remembered[place] = (materialization.id, share(value))
+            if materialization.partition:
+                self._forget_some(materialization.asset)
+
+    def _loaded(self, ask: Callable[[], Materialization | None]) -> tuple[Materialization, Any] | None:
         for last in (False, True):
-            found = self._store.materialization(self._env, asset, version=version)
+            found = ask()
             if found is None:
-                raise MissingValueError(_never(asset, version, reader))
+                return None
             try:
                 return found, self.load(found)
             except MissingValueError:
                 # A newer value may have been committed, and this one removed, since we asked.
-                newer = self._store.materialization(self._env, asset, version=version)
+                newer = ask()
                 if last or newer is None or newer.id == found.id:
                     raise
-        raise MissingValueError(_never(asset, version, reader))
+        return None
 
-    def remember(self, materialization: Materialization, value: Any) -> None:
-        """Keep a copy of a value just committed, if it may be handed on."""
-        if self._io.manager(materialization.stored.io).shareable(value, materialization.stored):
-            self._remembered[materialization.asset] = (materialization.id, share(value))
-        else:
-            self._remembered.pop(materialization.asset, None)
+    def _forget_some(self, asset: str) -> None:
+        """Keep a few partitions of an asset: those committed last."""
+        kept = [place for place in self._remembered if place[0] == asset]
+        for place in kept[:-_PARTITIONS_KEPT]:
+            del self._remembered[place]
+
+
+def label(asset: str, key: str) -> str:
+    """Return how a value is named.
+
+    >>> label("orders", "2024-01-01"), label("orders", "")
+    ('orders@2024-01-01', 'orders')
+    """
+    return f"{asset}@{key}" if key else asset
+
+
+def quoted(text: str) -> str:
+    """Return a word of a command line, in quotes if it has special characters."""
+    return shlex.quote(text)
+
+
+def missing_partitions(asset: str, first: str, number: int, chosen: str, reader: str | None) -> str:
+    """Say which partitions have no value, who needs them, and the command that makes them.
+
+    Args:
+        asset: theirs.
+        first: key of the first of them.
+        number: how many there are.
+        chosen: a key or range for the command.
+        reader: what needs them.
+    """
+    more = f" (and {number - 1:,} more)" if number > 1 else ""
+    needed = f", which {reader} reads," if reader else ""
+    has, them = ("have", "them") if number > 1 else ("has", "it")
+    command = f"`%materialize {asset} --partitions {quoted(chosen)}`"
+    return f"{label(asset, first)}{more}{needed} {has} no value: {command} makes {them}"
 
 
 def _never(asset: str, version: int | None, reader: str | None) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from nbpipe import clock
 from nbpipe.core.records import Materialization
 from nbpipe.errors import NbpipeError
 from nbpipe.kernel.captures import captured_displays
-from nbpipe.kernel.executions import AssetCell, Execution, results_of
+from nbpipe.kernel.executions import AssetCell, Execution, Inputs, results_of
 from nbpipe.kernel.sayings import warn
 from nbpipe.kernel.tracebacks import own_errors, start_at
 from nbpipe.kernel.values import Values
@@ -44,6 +44,13 @@ class WholeInputs:
         return {name: each.stored.data_version for name, each in found}, {name: each.version for name, each in found}
 
 
+class _Recorded(Inputs, Protocol):
+    """Inputs that can be recorded."""
+
+    def recorded(self) -> tuple[Mapping[str, str], Mapping[str, int]]:
+        """Return what stands for the data of each upstream, and the versions of those that are one value."""
+
+
 class WholeWork:
     """See `Work`."""
 
@@ -51,7 +58,7 @@ class WholeWork:
         """Execute a cell without partitions."""
         self._bench = bench
         self._cell = cell
-        self._inputs: WholeInputs
+        self._inputs: _Recorded
         self._committed: tuple[Materialization, ...] = ()
 
     def executions(self) -> Iterator[Execution]:
@@ -59,9 +66,19 @@ class WholeWork:
         __tracebackhide__ = True
         with own_errors():
             prepared = self._bench.prepare(self._cell)
-            self._inputs = WholeInputs(self._bench.values, self._cell.specs[0].inputs, self._cell.name)
+            self._inputs = self._opened()
             execution = self._bench.open(prepared, self._inputs)
         yield execution
+
+    def _opened(self) -> _Recorded:
+        if not self._cell.sets:
+            return WholeInputs(self._bench.values, self._cell.specs[0].inputs, self._cell.name)
+        from nbpipe.kernel.partitions.whole import WholeLinkedInputs
+
+        return WholeLinkedInputs(self._bench, self._cell)
+
+    def begin(self, execution: Execution) -> None:
+        """Nothing to prepare."""
 
     @contextmanager
     def watched(self, execution: Execution) -> Iterator[None]:

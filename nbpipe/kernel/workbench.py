@@ -118,6 +118,7 @@ class Workbench:
         """Return the namespace of a new attempt."""
         injected = {"context": execution.context, "partition": execution.partition}
         module = body_module({**execution.names, **execution.inputs.take(), **injected})
+        execution.module = module
         execution.namespace = vars(module)
         execution.before = dict(execution.namespace)
         return module
@@ -163,16 +164,10 @@ class Workbench:
             asset=spec.key,
             partition=partition,
             stored=stored,
-            code=spec.code,
-            code_version=spec.code_version,
+            **self.recipe(spec, execution, left),
             sources={digest: sources[digest] for digest in needed if digest in sources},
             inputs=inputs,
             input_versions=input_versions,
-            files=left.files,
-            parameters={name: execution.parameters[name] for name in spec.parameters},
-            parameter_defaults={
-                name: canonical_source(execution.cell.defaults.get(name, "")) for name in spec.parameters
-            },
             notebook=spec.cell.notebook,
             cell_id=spec.cell.cell_id,
             run_id=self.run_id,
@@ -184,6 +179,17 @@ class Workbench:
         )
         return without_secrets(new, self._secrets)
 
+    def recipe(self, spec: AssetSpec, execution: Execution, left: Left) -> dict[str, Any]:
+        """Return by what an execution was done: fields of `NewMaterialization`, and of `Recipe`."""
+        defaults = execution.cell.defaults
+        return {
+            "code": spec.code,
+            "code_version": spec.code_version,
+            "files": left.files,
+            "parameters": {name: execution.parameters[name] for name in spec.parameters},
+            "parameter_defaults": {name: canonical_source(defaults.get(name, "")) for name in spec.parameters},
+        }
+
     def publish(self, execution: Execution, results: Mapping[str, Any]) -> None:
         """Show in the notebook what a body made: its own names, and the values of its assets."""
         cell = execution.cell
@@ -194,6 +200,10 @@ class Workbench:
     def told(self, execution: Execution, error: BaseException) -> str:
         """Let an error show where the person wrote the line; return it as the state store may keep it."""
         start_at(self.shell, error, execution.body.filename, hint=self._hint(execution, error))
+        return self.worded(error)
+
+    def worded(self, error: BaseException) -> str:
+        """Return an error as the state store may keep it."""
         return told_error(error, self._secrets)
 
     def _files_after(self, execution: Execution) -> dict[str, str]:
