@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from nbpipe.core.keys import AssetKey
     from nbpipe.errors import NbpipeError
-    from nbpipe.kernel.twins import force
+    from nbpipe.kernel.twins import force, partitions
 
 __version__ = "0.1.0"
 
@@ -43,6 +43,7 @@ __all__ = [
     "load",
     "materialize",
     "partition_keys",
+    "partitions",
     "runs",
     "status",
     "validate",
@@ -61,6 +62,7 @@ _HOMES = {
     "load": "nbpipe.commands.api",
     "materialize": "nbpipe.commands.api",
     "partition_keys": "nbpipe.commands.api",
+    "partitions": "nbpipe.kernel.twins",
     "runs": "nbpipe.commands.api",
     "status": "nbpipe.commands.api",
     "validate": "nbpipe.commands.api",

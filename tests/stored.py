@@ -6,8 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
+from nbpipe.core.partitions.inputs import Inputs
+from nbpipe.core.partitions.ranges import parse_ranges
+from nbpipe.core.partitions.records import NewPartition
 from nbpipe.core.records import NewMaterialization
 from nbpipe.io.targets import StoreTarget
 
@@ -19,33 +24,50 @@ def store_values(folder: Path, **values: Any) -> None:
             _store(workspace, key, value)
 
 
-def store_partitions(folder: Path, asset: str, values: Mapping[str, Any]) -> None:
-    """Make the values of partitions current, by key, as made by today's definition from what is current upstream."""
+def store_partitions(folder: Path, asset: str, values: Mapping[str, Any], *, code_version: str | None = None) -> None:
+    """Make values of partitions current, by key, as made by today's definition from what is current upstream.
+
+    Args:
+        folder: of the project.
+        asset: its key.
+        values: by partition key.
+        code_version: of an older definition.
+    """
     with Workspace.open(folder) as workspace:
-        commit_partitions(workspace, asset, values)
+        commit_partitions(workspace, asset, values, code_version=code_version)
 
 
-def commit_partitions(workspace: Workspace, asset: str, values: Mapping[str, Any]) -> None:
+def commit_partitions(
+    workspace: Workspace, asset: str, values: Mapping[str, Any], *, code_version: str | None = None
+) -> None:
     """Do what `store_partitions` does, in an open project."""
-    from nbpipe.core.partitions.inputs import Inputs
-    from nbpipe.core.partitions.records import NewPartition
-
     now, spec = clock.now(), workspace.definitions.assets[asset]
+    partitions = workspace.store.partitions  # opened before the book, so that the book can register
     workspace.book.register(asset, at=now)
-    partitions, of = workspace.store.partitions, workspace.book.of(asset)
+    of = workspace.book.of(asset)
     assert of is not None, asset
     links = [link for link in workspace.book.links(spec) if workspace.book.of(link.upstream) is not None]
     inputs = Inputs([(link, partitions.facts(workspace.env, link.upstream)) for link in links], now)
+    older = {} if code_version is None else {"code": (), "code_version": code_version}
     partitions.commit(
         [
             NewPartition(
                 position=of.position(key),
-                value=_new(workspace, asset, value, key),
+                value=msgspec.structs.replace(_new(workspace, asset, value, key), **older),
                 inputs=inputs.fingerprint(*of.position(key)),
             )
             for key, value in values.items()
         ]
     )
+
+
+def fail_partitions(folder: Path, asset: str, *texts: str, error: str) -> None:
+    """Note that the latest attempts of some partitions failed."""
+    with Workspace.open(folder) as workspace:
+        of = workspace.book.of(asset)
+        assert of is not None
+        which = parse_ranges(of, texts, clock.now())
+        workspace.store.partitions.fail(workspace.env, asset, which.families, error, at=clock.now())
 
 
 def _store(workspace: Workspace, key: str, value: Any) -> None:

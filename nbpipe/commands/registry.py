@@ -34,5 +34,5 @@ HIDDEN: Mapping[str, str] = MappingProxyType({"_run": "queued"})
 
 #: Those that are also line magics.
 MAGIC_COMMANDS: Mapping[str, str] = MappingProxyType(
-    {name: COMMANDS[name] for name in ("materialize", "status", "lineage", "why", "runs")}
+    {name: COMMANDS[name] for name in ("materialize", "status", "lineage", "partitions", "why", "runs")}
 )

@@ -8,6 +8,7 @@ from typing import Any, cast
 import click
 
 from nbpipe.commands.invoke import Usage, command, invoke, parse
+from nbpipe.commands.references import whole_asset
 from nbpipe.errors import UsageError
 from nbpipe.kernel.answers import Answer
 from nbpipe.kernel.live import LiveSession
@@ -44,6 +45,10 @@ def run(name: str, line: str, session: Session) -> Any:
         from nbpipe.kernel.lineage import show_lineage
 
         return show_lineage(session, selection=arguments["selection"], limit=arguments["limit"])
+    if full == "partitions" and words:
+        from nbpipe.kernel.partition_panel import show_partitions
+
+        return show_partitions(session, _asset(words))
     workspace = session.seen()
     return Answer(full, invoke(name, words, workspace), env=workspace.env)
 
@@ -60,6 +65,17 @@ def split(line: str) -> list[str]:
     if _WORD.sub("", line).strip():
         raise UsageError(f"{line.strip()!r} can't be read: a quote is never closed")
     return [word[1:-1] if _QUOTED.fullmatch(word) else word for word in _WORD.findall(line)]
+
+
+def _asset(words: list[str]) -> str:
+    """Return the one asset that `%partitions` is about.
+
+    Raises:
+        UsageError: there are more words, or it is no name of an asset.
+    """
+    if len(words) > 1 or words[0].startswith("-"):
+        raise UsageError(f"%partitions takes the name of one asset, {' '.join(words)!r} is none")
+    return whole_asset(words[0], "%partitions").asset
 
 
 def _full_name(name: str, words: list[str]) -> str:

@@ -22,7 +22,7 @@ from nbpipe.errors import MissingValueError, UnknownNameError, UsageError
 from nbpipe.kernel.sessions import Session, session_of
 from nbpipe.kernel.tracebacks import own_errors
 
-_PARTITION_MAGICS = frozenset({"backfill", "partition", "partitions"})
+_PARTITION_MAGICS = frozenset({"backfill", "partition"})
 """Known, but this version can't do them."""
 
 _ASSET_LINE_USAGE = """%asset NAME[#VERSION]

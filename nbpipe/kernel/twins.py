@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from IPython.core.getipython import get_ipython
 
 from nbpipe.errors import RefusedError
 from nbpipe.kernel.sessions import session_of
+
+if TYPE_CHECKING:
+    from nbpipe.kernel.partition_panel.fallback import PartitionsPicture
+    from nbpipe.kernel.partition_panel.panel import PartitionsPanel
 
 
 def force(*assets: str) -> None:
@@ -26,3 +32,22 @@ def force(*assets: str) -> None:
         raise RefusedError("nbpipe.force works in a notebook: run %load_ext nbpipe first")
     if not session.in_step:
         session.force(assets)
+
+
+def partitions(asset: str) -> PartitionsPanel | PartitionsPicture:
+    """Return what displays the partitions of an asset; see `%partitions`. In a script it is a picture, or a text.
+
+    Raises:
+        UnknownNameError: there is no such asset.
+        UsageError: it has no partitions.
+    """
+    from nbpipe.kernel.partition_panel import partitions_picture, show_partitions
+
+    shell = get_ipython()
+    session = None if shell is None else session_of(shell)
+    if session is not None:
+        return show_partitions(session, asset)
+    from nbpipe.commands.workspace import Workspace
+
+    with Workspace.open() as workspace:
+        return partitions_picture(workspace, asset)

@@ -133,7 +133,7 @@ def partitions_view(state: PartitionState, look: Look | None = None, *, width: i
     pages = pages_of(len(down.places), ROWS) if down is not None else 1
     page = min(max(look.page, 0), pages - 1)
     columns, rows = across.spans(window, most), _ONE_ROW if down is None else down.page(page, ROWS)
-    counts = {name: getattr(state.counts, name) for name in STATUSES if getattr(state.counts, name)}
+    counts: Counts = {name: getattr(state.counts, name) for name in STATUSES if getattr(state.counts, name)}
     return PartitionsView(
         asset=state.asset.asset,
         of=of,
@@ -142,7 +142,7 @@ def partitions_view(state: PartitionState, look: Look | None = None, *, width: i
         shape=shape,
         columns=columns,
         rows=rows,
-        cells=_Sheet(of, across, down, others).count(state.status, rows, columns),
+        cells=_Sheet(of, across, down, others).count({name: state.status[name] for name in STATUSES}, rows, columns),
         across=across,
         down=down,
         others=others,
@@ -193,16 +193,16 @@ class _Sheet:
         flat = {index if index < inner else index + 1: ordinal for index, ordinal in enumerate(outer)}
         for index, ordinal in self._fixed.items():
             if index == inner:
-                bitmap = bitmap & BitMap((ordinal,))  # noqa: PLW2901 - what is left of it
+                bitmap = bitmap & BitMap((ordinal,))
             elif flat[index] != ordinal:
                 return
-        for row in self._rows(flat, bitmap, rows):
+        for row in self._rows(flat, rows):
             part = bitmap
             if self._row == inner and self._down is not None:
                 part = bitmap & self._down.within((rows[row].low, rows[row].high))
             yield from ((row, column, number) for column, number in self._columns(flat, part, columns))
 
-    def _rows(self, flat: Mapping[int, int], bitmap: BitMap, rows: Sequence[Span]) -> Sequence[int]:
+    def _rows(self, flat: Mapping[int, int], rows: Sequence[Span]) -> Sequence[int]:
         if self._row is None or self._down is None:
             return (0,)
         if self._row == self._inner:

@@ -25,7 +25,8 @@ _THINNEST = 3.0
 _MOST_TICKS = 5
 
 _STYLE = """
-text { font-family: system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; font-size: 11px; fill: #4a525b; }
+text { font-family: system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }
+text { font-size: 11px; fill: #4a525b; }
 .page { fill: #ffffff; stroke: #d0d7de; }
 .title { font-size: 13px; font-weight: 600; fill: #1f2328; }
 .key { font-size: 12px; fill: #1f2328; }
@@ -137,7 +138,8 @@ def _grid(view: PartitionsView, top: float) -> Iterator[str]:
     for number, (row, cells) in enumerate(zip(view.rows, view.cells, strict=True)):
         y = top + number * high
         if named:
-            yield f'<text x="{left - 8:.0f}" y="{y + high / 2 + 4:.0f}" text-anchor="end">{escaped(_cut(row.label, 22))}</text>\n'
+            at = f'x="{left - 8:.0f}" y="{y + high / 2 + 4:.0f}"'
+            yield f'<text {at} text-anchor="end">{escaped(_cut(row.label, 22))}</text>\n'
         for column, counts in enumerate(cells):
             if counts:
                 title = f"{view.cell_text(number, column)}: {partition_counts_text(counts)}"

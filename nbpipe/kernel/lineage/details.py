@@ -76,8 +76,8 @@ def why(facts: AssetFacts) -> str:
     """Return description, reasons and notes."""
     parts = [f"<p>{escaped(facts.spec.description)}</p>"] if facts.spec.description else []
     if facts.assessment is not None:
-        parts.append(_list("Why", facts.assessment.reasons))
-        parts.append(_list("Notes", facts.assessment.notes))
+        parts.append(bullets("Why", facts.assessment.reasons))
+        parts.append(bullets("Notes", facts.assessment.notes))
     return "".join(parts)
 
 
@@ -87,10 +87,11 @@ def stored(facts: AssetFacts) -> str:
     if current is None:
         return '<p class="nbpipe-dim">Never materialized.</p>'
     preview = _preview(facts.details.preview) if facts.details is not None else ""
-    return _materialization(current) + _table("Metadata", _metadata(current)) + preview
+    return materialization(current) + preview
 
 
-def _materialization(current: Materialization) -> str:
+def materialization(current: Materialization) -> str:
+    """Return what is known of a stored value, with its metadata."""
     facts = {
         "Version": f"{current.version}, {time_text(current.created_at)}",
         "Took": duration_text(current.duration) if current.duration >= 1 else f"{current.duration * 1000:.0f} ms",
@@ -100,7 +101,7 @@ def _materialization(current: Materialization) -> str:
         facts["Run"] = current.run_id
     if current.parameters:
         facts["Parameters"] = ", ".join(f"{name}={value}" for name, value in sorted(current.parameters.items()))
-    return _table("Last materialization", facts)
+    return table("Last materialization", facts) + table("Metadata", _metadata(current))
 
 
 def _metadata(current: Materialization) -> dict[str, str]:
@@ -139,7 +140,8 @@ def _preview_table(preview: Preview) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _table(title: str, facts: Mapping[str, str]) -> str:
+def table(title: str, facts: Mapping[str, str]) -> str:
+    """Return names and values below a title; nothing if there are none."""
     if not facts:
         return ""
     rows = "".join(
@@ -148,6 +150,7 @@ def _table(title: str, facts: Mapping[str, str]) -> str:
     return f"<h4>{title}</h4><table>{rows}</table>"
 
 
-def _list(title: str, lines: Iterable[str]) -> str:
+def bullets(title: str, lines: Iterable[str]) -> str:
+    """Return lines below a title; nothing if there are none."""
     items = "".join(f"<li>{escaped(line)}</li>" for line in lines)
     return f"<h4>{title}</h4><ul>{items}</ul>" if items else ""

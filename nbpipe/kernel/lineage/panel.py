@@ -18,7 +18,7 @@ from nbpipe.kernel.lineage.cytoscape import Drawing
 from nbpipe.kernel.lineage.fallback import static_bundle
 from nbpipe.kernel.lineage.model import LineageModel, as_selection
 from nbpipe.kernel.lineage.pane import DetailPane
-from nbpipe.kernel.lineage.style import ROOT_CLASS, height_class, style_sheet
+from nbpipe.kernel.lineage.style import PANEL_CLASS, ROOT_CLASS, height_class, style_sheet
 from nbpipe.kernel.lineage.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class LineagePanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         sheet = widgets.HTML(f"<style>{style_sheet()}</style>")
         sheet.add_class("nbpipe-sheet")
         self.children = (sheet, *self._controls.rows, self._main)
+        self.add_class(PANEL_CLASS)
         self.add_class(ROOT_CLASS)
         self._drawing = self._draw(model.view)
         self._show(model.view)

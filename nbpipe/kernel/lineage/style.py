@@ -1,4 +1,4 @@
-"""How the widget looks: one style sheet for light and dark themes, built on the theme's own variables.
+"""How the widgets look: one style sheet for light and dark themes, built on the theme's own variables.
 
 What ipycytoscape draws on its canvas knows nothing of themes. It is drawn for a light one, and a dark theme turns
 lightness around and keeps the hues: so it follows a change of the theme at once.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nbpipe.views.palette import LOOKS, StatusLook
 
-ROOT_CLASS, GRAPH_CLASS = "nbpipe-lineage", "nbpipe-graph"
+PANEL_CLASS, ROOT_CLASS, GRAPH_CLASS = "nbpipe-panel", "nbpipe-lineage", "nbpipe-graph"
 HEIGHTS = (300, 380, 460, 540, 640)
 """Heights of graphs in pixels; the details beside a graph are as high, so that nothing moves when one is read."""
 
@@ -37,7 +37,7 @@ def height_class(height: int) -> str:
 
 @cache
 def style_sheet() -> str:
-    """Return the style sheet of the widget."""
+    """Return the style sheet of what has the class `PANEL_CLASS`."""
     light = _variables(lambda look: (look.ink, look.fill))
     dark = _variables(lambda look: (look.dark_ink, look.dark_fill))
     heights = "".join(
@@ -45,14 +45,14 @@ def style_sheet() -> str:
         f".{height_class(each)} > .nbpipe-details {{ max-height: {each}px; }}\n"
         for each in HEIGHTS
     )
-    dark_roots = ", ".join(f"{theme} .{ROOT_CLASS}" for theme in _DARK)
+    dark_roots = ", ".join(f"{theme} .{PANEL_CLASS}" for theme in _DARK)
     dark_canvases = ", ".join(f"{theme} .{GRAPH_CLASS} canvas" for theme in _DARK)
     statuses = "".join(
         f".nbpipe-chip.nbpipe-{status} {{ color: var(--nbpipe-{status}); background: var(--nbpipe-{status}-fill); }}\n"
         for status in LOOKS
     )
     return (
-        f".{ROOT_CLASS} {{ {light} }}\n"
+        f".{PANEL_CLASS} {{ {light} }}\n"
         f"{dark_roots} {{ color-scheme: dark; --jp-widgets-dropdown-arrow: {_ARROW}; {dark} }}\n"
         f"{dark_canvases} {{ filter: invert(0.9) hue-rotate(180deg); }}\n"
         f"{heights}{statuses}{_SHEET.read_text(encoding='utf-8')}"

@@ -17,21 +17,25 @@ _GRACE = 3.0
 class Watcher:
     """Waits for changes, and calls back in its own thread."""
 
-    def __init__(self, store: StateStore, on_change: Callable[[], None], on_silence: Callable[[], None]) -> None:
+    def __init__(
+        self, store: StateStore, on_change: Callable[[], None], on_silence: Callable[[], None], *, rest: float = 0.0
+    ) -> None:
         """Begin to watch.
 
         Args:
             store: safe to use from several threads.
             on_change: is called after changes; several may come as one.
             on_silence: is called now and then while nothing changes.
+            rest: seconds to let pass after a change has been told.
         """
+        self._rest = rest
         self._store = store
         self._on_change = on_change
         self._on_silence = on_silence
         self._seen = threading.Event()
         self._seen.set()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="nbpipe-lineage", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="nbpipe-watcher", daemon=True)
         self._thread.start()
         atexit.register(self.end)
 
@@ -70,6 +74,7 @@ class Watcher:
                 else:
                     revision = changed
                     self._on_change()
+                    self._ended.wait(self._rest)
         except StateError:
             # The store was closed or can't be read any more: the widget stays as it is.
             return
