@@ -128,12 +128,13 @@ def declared_set(workspace: Workspace, name: str) -> str:
 
 def dynamic_sets(workspace: Workspace) -> dict[str, tuple[str, ...]]:
     """Return the dynamic sets that assets are partitioned by, with those assets."""
+    from nbpipe.core.partitions.spec_syntax import parse_partitions
+
     found: dict[str, list[str]] = {}
     for asset, spec in workspace.definitions.assets.items():
-        if _PREFIX not in (spec.options.partitions or ""):
+        if spec.options.partitions is None or _PREFIX not in spec.options.partitions:
             continue
-        of = workspace.book.of(asset)
-        for source in {getattr(part, "source", "") for part in of.dimensions} if of is not None else ():
+        for source in {getattr(part, "source", "") for part in parse_partitions(spec.options.partitions).dimensions}:
             if source:
                 found.setdefault(source, []).append(asset)
     return {name: tuple(assets) for name, assets in found.items()}

@@ -110,3 +110,46 @@ def test_a_failure_alone_is_forgotten_too(workspace):
     found = invoke("wipe", ["daily@2024-01-05", "--yes"], workspace)
     assert (found.partitions, found.values) == (1, 0)
     assert ranges(workspace, "daily") == {"missing": ("2024-01-01..2024-01-31",)}
+
+
+# --- other partitions than before ---
+
+
+def declare(workspace: Workspace, spec: str) -> None:
+    write_notebook(workspace.root / "shop.ipynb", [f"%%asset daily --partitions '{spec}'\ndaily = 1"])
+    workspace.reload()
+
+
+@pytest.mark.parametrize(
+    "spec", ["dynamic:towns", "hourly:2024-01-01T00..2024-01-02T00", "d=daily:2024-01-01..2024-01-31 x s=static:a"]
+)
+def test_what_is_stored_is_never_taken_for_other_partitions(workspace, spec):
+    commit_partitions(workspace, "daily", {DAYS[0]: 1})
+    declare(workspace, spec)
+    with pytest.raises(RefusedError, match=r"\(daily\).*nbpipe wipe daily"):
+        partitions_found(workspace, "daily")
+    with pytest.raises(RefusedError, match="nbpipe wipe daily"):
+        find(workspace, "daily@x")
+    assert workspace.assess()["daily"].status == "missing"
+    with pytest.raises(RefusedError, match="nbpipe wipe daily"):
+        workspace.book.register("daily", at=clock.now())
+    assert invoke("wipe", ["daily", "--yes"], workspace).values == 1
+    workspace.book.register("daily", at=clock.now())
+    assert partitions_found(workspace, "daily").materialized == 0
+
+
+def test_a_change_that_is_undone_finds_everything_again(workspace):
+    commit_partitions(workspace, "daily", {DAYS[0]: 1})
+    declare(workspace, "static:a,b")
+    declare(workspace, "daily:2023-12-01..2024-12-31@Europe/Berlin")
+    assert find(workspace, f"daily@{DAYS[0]}").version == 1
+
+
+def test_partitions_of_which_nothing_is_stored_any_more_may_change(workspace):
+    commit_partitions(workspace, "daily", {DAYS[0]: 1})
+    invoke("wipe", [f"daily@{DAYS[0]}", "--yes"], workspace)
+    declare(workspace, "static:a,b")
+    commit_partitions(workspace, "daily", {"b": 2})
+    assert ranges(workspace, "daily") == {"missing": ("a",), "fresh": ("b",)}
+    declare(workspace, "static:b,a,c")
+    assert ranges(workspace, "daily") == {"missing": ("a", "c"), "fresh": ("b",)}

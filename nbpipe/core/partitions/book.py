@@ -7,6 +7,7 @@ from datetime import datetime
 
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.partitions.fitting import link, own_link
+from nbpipe.core.partitions.layouts import check_layout, keep_layout
 from nbpipe.core.partitions.links import Link
 from nbpipe.core.partitions.mapping_syntax import MappingRule, parse_mapping
 from nbpipe.core.partitions.sets import ListedDimension, PartitionSet, registry_name
@@ -29,13 +30,18 @@ class PartitionBook:
         self._store = store
         self._env = env
         self._sets: dict[str, PartitionSet] = {}
+        self._fitting: set[str] = set()
 
     def has(self, asset: str) -> bool:
         """Return whether an asset has partitions, well declared or not."""
         return asset in self._declared
 
     def of(self, asset: str) -> PartitionSet | None:
-        """Return the partitions of an asset; None if it has none."""
+        """Return the partitions of an asset; None if it has none.
+
+        Raises:
+            RefusedError: what is stored of it belongs to other partitions, see `layouts`.
+        """
         if asset not in self._declared:
             return None
         if asset not in self._sets:
@@ -58,10 +64,16 @@ class PartitionBook:
         return tuple(self.link(spec, upstream) for upstream in spec.inputs)
 
     def register(self, asset: str, *, at: datetime) -> None:
-        """Give the static keys of an asset their ordinals for ever: before anything is written by position."""
+        """Give the static keys of an asset their ordinals for ever: before anything is written by position.
+
+        Raises:
+            RefusedError: what is stored of it belongs to other partitions, see `layouts`.
+        """
         of = self.of(asset)
         if of is None or self._store is None:
             return
+        if asset not in self._fitting:
+            keep_layout(self._store, self._env, asset, of, at=at)
         for part in of.dimensions:
             if isinstance(part, ListedDimension) and not part.source:
                 known = self._store.keys(self._env, registry_name(part), asset=asset)
@@ -76,6 +88,8 @@ class PartitionBook:
     def _registered(self, asset: str, declared: PartitionSet) -> PartitionSet:
         if self._store is None:
             return declared
+        if asset not in self._fitting and check_layout(self._store, self._env, asset, declared):
+            self._fitting.add(asset)  # it stays: it changes with the declaration alone
         found = {}
         for part in declared.dimensions:
             if isinstance(part, ListedDimension):
