@@ -124,9 +124,11 @@ def add_recipe(dialect: Dialect) -> Query:
 
 
 def newest_recipe(_: Dialect) -> Query:
-    """The number of an asset, and the event that added its newest recipe."""
+    """The number of an asset, the event that added its newest recipe, and what tells its recipes from others."""
+    number = partition_recipes.c.number
+    others = (sa.func.count(), sa.func.min(number), sa.func.max(number))
     return (
-        sa.select(assets.c.id, sa.func.max(partition_recipes.c.revision))
+        sa.select(assets.c.id, sa.func.max(partition_recipes.c.revision), *others)
         .join_from(assets, partition_recipes, partition_recipes.c.asset_id == assets.c.id)
         .where(_named())
         .group_by(assets.c.id)
@@ -134,7 +136,7 @@ def newest_recipe(_: Dialect) -> Query:
 
 
 def select_recipes(_: Dialect) -> Query:
-    """The recipes of an asset that were added since an event."""
+    """The recipes of an asset."""
     return (
         sa.select(
             partition_recipes.c.number,
@@ -143,7 +145,7 @@ def select_recipes(_: Dialect) -> Query:
             partition_recipes.c.content,
         )
         .join_from(partition_recipes, code_versions, code_versions.c.code_version == partition_recipes.c.code_version)
-        .where(partition_recipes.c.asset_id == given("asset"), partition_recipes.c.revision > given("after"))
+        .where(partition_recipes.c.asset_id == given("asset"))
         .order_by(partition_recipes.c.number)
     )
 

@@ -38,12 +38,12 @@ class _Seen(NamedTuple):
 class _Known(NamedTuple):
     """The recipes that were read of an asset."""
 
-    asset: int
-    revision: int
+    which: Row
+    """See `partition_queries.newest_recipe`."""
     recipes: Mapping[int, Recipe]
 
 
-_UNKNOWN = _Known(-1, -1, MappingProxyType({}))
+_UNKNOWN = _Known((), MappingProxyType({}))
 _UNSEEN = _Seen(-1, -1, PartitionFacts({}), [], PartitionFacts({}))
 
 
@@ -80,14 +80,12 @@ class SqlPartitionFacts(SqlPart):
             row = transaction.one(queries.newest_recipe, env=env, name=asset)
             if row is None:
                 return _UNKNOWN.recipes
-            if tuple(row) == (known.asset, known.revision):
+            if tuple(row) == known.which:
                 return known.recipes
-            if row[0] != known.asset or row[1] < known.revision:
-                known = _UNKNOWN
-            added = transaction.all(queries.select_recipes, asset=row[0], after=known.revision)
-        found = MappingProxyType({**known.recipes, **dict(map(recipe_rows.recipe, added))})
-        self._known_recipes[env, asset] = _Known(row[0], row[1], found)
-        return found
+            found = transaction.all(queries.select_recipes, asset=row[0])
+        recipes = MappingProxyType(dict(map(recipe_rows.recipe, found)))
+        self._known_recipes[env, asset] = _Known(tuple(row), recipes)
+        return recipes
 
     def detail(self, env: str, asset: str, key: str, position: Position) -> PartitionDetail:
         """See `PartitionStore`."""

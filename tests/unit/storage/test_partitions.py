@@ -42,6 +42,16 @@ def test_facts_and_keys_of_a_database_that_is_replaced_are_not_those_of_the_old_
     store.close()
 
 
+def test_recipes_of_a_database_that_is_replaced_are_not_those_of_the_old_one(tmp_path):
+    store = open_store("sqlite:///state.db", root=tmp_path)
+    for code in ("c1", "c2"):
+        store.partitions.commit([value_of(at(1), code_version=code)])
+        assert [one.code_version for one in store.partitions.recipes(ENV, "a").values()] == [code]
+        remove(tmp_path)
+    assert store.partitions.recipes(ENV, "a") == {}
+    store.close()
+
+
 def test_two_stores_of_one_database_see_what_the_other_did(tmp_path):
     one, other = (open_store("sqlite:///state.db", root=tmp_path) for _ in range(2))
     one.partitions.commit([value_of(at(1))])

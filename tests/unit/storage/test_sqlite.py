@@ -186,14 +186,43 @@ def test_opening_a_store_imports_neither_alembic_nor_a_driver_of_postgresql(tmp_
         assert done.stdout == "[]\n"
 
 
-def test_states_and_active_runs_are_read_by_index(store):
-    from nbpipe.storage import asset_queries, run_queries
+@pytest.fixture
+def plan(store):
+    """How SQLite executes a query."""
 
-    def plan(query, **values):
+    def found(query, **values):
         sql, constants = store._database.dialect.compiled(query)
         with store._database.read() as transaction:
             rows = transaction._cursor.execute("EXPLAIN QUERY PLAN " + sql, constants | values).fetchall()
         return [row[3] for row in rows]
+
+    return found
+
+
+def test_backfills_find_their_runs_by_index(plan):
+    from nbpipe.storage import backfill_queries as queries
+
+    open_runs = plan(queries.select_open_runs, backfill="b")
+    assert [step.split("INDEX ")[-1].split(" ")[0] for step in open_runs] == ["ix_backfill_runs_open"]
+    steps = plan(queries.select_runs, backfill="b", limit=1) + plan(queries.find_run, backfill="b", run="r")
+    steps += plan(queries.select_portions, backfill="b") + plan(queries.select_portion, backfill="b", asset="a")
+    assert [step for step in steps if step.startswith("SCAN")] == []
+    assert "TEMP B-TREE" not in str(plan(queries.select_runs, backfill="b", limit=1))
+    active = plan(queries.select_active_backfills, env=None, statuses="[]", limit=1)
+    assert "ix_backfills_active" in str(active)
+
+
+def test_partitions_of_a_run_are_found_by_index(plan):
+    from nbpipe.storage import run_queries as queries
+
+    many = {"run": "r", "asset": 1, "new": "failed", "number": None, "message": None, "keys": "[]"}
+    steps = plan(queries.set_outcomes, **many) + plan(queries.select_outcomes, run="r", names="[]", part="")
+    assert [step for step in steps if step.startswith("SCAN run_assets")] == []
+    assert "run_id=? AND asset_id=? AND partition=?" in str(steps[0])
+
+
+def test_states_and_active_runs_are_read_by_index(plan):
+    from nbpipe.storage import asset_queries, run_queries
 
     steps = plan(asset_queries.select_states, env="e") + plan(asset_queries.select_named_states, env="e", names="[]")
     steps += plan(run_queries.select_run_events, env=None, asset=None, run="r", after=0, limit=1)

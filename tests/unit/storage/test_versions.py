@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -221,3 +222,25 @@ if postgresql_programs():
             run_migrations(connection)
         engine.dispose()
         assert shape("made") == shape("migrated")
+
+    @pytest.mark.parametrize("released", RELEASED, ids=lambda file: file.stem)
+    def test_in_postgresql_too_what_a_released_version_kept_is_migrated(postgresql, tmp_path, released):
+        url = fresh_schema(postgresql, f"released_{released.stem.replace('.', '_')}")
+        engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+        content = re.sub(r"X'([0-9A-F]*)'", r"'\\x\1'", released.read_text())
+        rows = re.findall(r'^INSERT INTO "(?!alembic).*?\);$', content, re.MULTILINE | re.DOTALL)
+        with engine.begin() as connection:
+            run_migrations(connection, target="0001")
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")  # rows in any order
+            for row in rows:
+                connection.exec_driver_sql(row.replace("%", "%%"))
+        engine.dispose()
+        store = open_store(url, root=tmp_path)
+        assert store.states("default")["a"].current.version == 2
+        recipes = store.partitions.recipes("default", "p")
+        assert [recipe.code_version for recipe in recipes.values()] == ["c1"]
+        facts = store.partitions.facts("default", "p")
+        assert {code for chunk in facts.chunks.values() for code, _ in chunk.codes} == recipes.keys()
+        assert facts.chunk(((), 1)).materialized == BitMap([5000 - CHUNK])
+        assert store.backfills.backfills() == []
+        store.close()
