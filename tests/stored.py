@@ -10,7 +10,9 @@ import msgspec
 
 from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.partitions.inputs import Inputs
+from nbpipe.core.definitions import AssetSpec
+from nbpipe.core.partitions.chunks import PartitionFacts, whole_facts
+from nbpipe.core.partitions.inputs import Inputs, link_version
 from nbpipe.core.partitions.ranges import parse_ranges
 from nbpipe.core.partitions.records import NewPartition
 from nbpipe.core.records import NewMaterialization
@@ -46,8 +48,7 @@ def commit_partitions(
     workspace.book.register(asset, at=now)
     of = workspace.book.of(asset)
     assert of is not None, asset
-    links = [link for link in workspace.book.links(spec) if workspace.book.of(link.upstream) is not None]
-    inputs = Inputs([(link, partitions.facts(workspace.env, link.upstream)) for link in links], now)
+    inputs = Inputs([(link, _facts(workspace, link.upstream)) for link in workspace.book.links(spec)], now)
     older = {} if code_version is None else {"code": (), "code_version": code_version}
     partitions.commit(
         [
@@ -70,6 +71,22 @@ def fail_partitions(folder: Path, asset: str, *texts: str, error: str) -> None:
         workspace.store.partitions.fail(workspace.env, asset, which.families, error, at=clock.now())
 
 
+def _facts(workspace: Workspace, asset: str) -> PartitionFacts:
+    if workspace.book.has(asset):
+        return workspace.store.partitions.facts(workspace.env, asset)
+    found = workspace.store.materialization(workspace.env, asset)
+    return whole_facts(found.stored.data_version if found else None)
+
+
+def _data_version(workspace: Workspace, spec: AssetSpec, upstream: str, partition: str) -> str | None:
+    """Return what is recorded as the data version of an input."""
+    if workspace.book.has(upstream):
+        link = workspace.book.link(spec, upstream)
+        return link_version(link, _facts(workspace, upstream), *link.down.position(partition), clock.now())
+    found = workspace.store.materialization(workspace.env, upstream)
+    return found.stored.data_version if found else None
+
+
 def _store(workspace: Workspace, key: str, value: Any) -> None:
     workspace.store.commit([_new(workspace, key, value)])
 
@@ -78,6 +95,7 @@ def _new(workspace: Workspace, key: str, value: Any, partition: str = "") -> New
     spec = workspace.definitions.assets[key]
     target = StoreTarget(env=workspace.env, asset=key, partition=partition, uid=clock.new_id())
     inputs = {name: workspace.store.materialization(workspace.env, name) for name in spec.inputs}
+    versions = {name: _data_version(workspace, spec, name, partition) for name in spec.inputs}
     defaults = {p.name: p.default for p in workspace.definitions.notebooks[spec.cell.notebook].parameters}
     parameters = {name: defaults[name] for name in spec.parameters}
     return NewMaterialization(
@@ -88,7 +106,7 @@ def _new(workspace: Workspace, key: str, value: Any, partition: str = "") -> New
         code=spec.code,
         code_version=spec.code_version,
         sources=workspace.project.sources([spec.cell.notebook]),
-        inputs={name: found.stored.data_version for name, found in inputs.items() if found},
+        inputs={name: version for name, version in versions.items() if version is not None},
         input_versions={name: found.version for name, found in inputs.items() if found},
         files={path: workspace.project.file_hash(path) for path in spec.files},
         parameters=parameters,
