@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 #: Windows knows no sockets in the file system that zeromq could use.
 TRANSPORT = "tcp" if sys.platform == "win32" else "ipc"
@@ -61,7 +62,7 @@ def launch(
         return process, watched, held
 
 
-def interrupt(process: subprocess.Popen[bytes]) -> None:
+def interrupt(process: Any) -> None:
     """Raise KeyboardInterrupt in a kernel, and in programs that it started."""
     if sys.platform == "win32":
         from jupyter_client.win_interrupt import send_interrupt

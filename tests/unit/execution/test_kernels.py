@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nbpipe.execution.kernels.plain import _command
+from nbpipe.execution.kernels.connections import command as filled
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from nbpipe.execution.kernels.plain import _command
     ],
 )
 def test_names_in_braces_are_filled_in(argv, command):
-    assert _command(argv, "/c.json", "/specs/k") == command
+    assert filled(argv, "/c.json", "/specs/k") == command
