@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from nbpipe.core.ports import ProgressListener
+from nbpipe.core.runs.outcomes import AssetOutcome
 from nbpipe.core.runs.plans import RunPlan
 from nbpipe.core.runs.tasks import RunProgress
 from nbpipe.pages.text import shown
@@ -97,6 +98,8 @@ def _animated(plan: RunPlan) -> Iterator[ProgressListener]:
         TimeElapsedColumn(),
     )
     asset_count = sum(len(step.assets) for step in plan.steps)
+    whole = asset_count - len(plan.partitions)
+    ended = [0, 0]  # assets without partitions, and partitions
     active: list[str] = []
     lock = threading.Lock()
     with Progress(*columns, console=console, transient=True) as progress:
@@ -110,7 +113,12 @@ def _animated(plan: RunPlan) -> Iterator[ProgressListener]:
                 elif event.kind == "cell_ended" and name:
                     active[:] = [each for each in active if each != name]
                     progress.console.print(Text(f"{_MARKS.get(event.status, '·')} {name}{_error(event)}"))
-                    progress.advance(task, len(event.assets))
+                    ended[0] += sum(key not in plan.partitions for key in event.assets)
+                    progress.update(task, completed=sum(ended))
+                elif event.kind == "partitions_ended":
+                    found = [AssetOutcome(counts) for counts in event.counts.values()]
+                    ended[1] = sum(each.total - each.left for each in found)
+                    progress.update(task, total=whole + sum(each.total for each in found), completed=sum(ended))
                 elif event.kind == "step_ended" and not asset_count:
                     progress.advance(task)
                 progress.update(task, description=" ".join(active)[:60] or "working")

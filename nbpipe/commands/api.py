@@ -170,7 +170,13 @@ class Project:
         return keys_named(self._reloaded(), name)
 
     def materialize(
-        self, selection: str = "*", *, stale: bool = False, parameters: Mapping[str, Any] = _NONE
+        self,
+        selection: str = "*",
+        *,
+        stale: bool = False,
+        parameters: Mapping[str, Any] = _NONE,
+        partition: str | None = None,
+        partitions: str | None = None,
     ) -> RunResult:
         """Compute and store the selected assets in a run of the saved notebooks, and wait for its end.
 
@@ -180,9 +186,13 @@ class Project:
             selection: which assets.
             stale: only those that are missing or stale.
             parameters: values by name.
+            partition: key of one partition, read by the assets with partitions that no other selected one feeds.
+            partitions: a range of them, `A..B`.
 
         Raises:
             RefusedError: the selection can't be run as things stand.
+            UnknownNameError: there is no such key.
+            DeclarationError: the range can't be read.
             ExecutionError: the run failed; what did not depend on the failure is stored.
             CanceledError: somebody asked the run to stop.
         """
@@ -193,7 +203,10 @@ class Project:
         if does_nothing_here("nbpipe.materialize"):
             return NOTHING_DONE
         workspace = self._reloaded()
-        result = carry_out(workspace, prepare(workspace, selection, stale=stale, parameters=parameters))
+        plan = prepare(
+            workspace, selection, stale=stale, parameters=parameters, partition=partition, partitions=partitions
+        )
+        result = carry_out(workspace, plan)
         if result.run_id is not None and result.status != "success":
             run = workspace.store.run(result.run_id)
             message = f"run {result.run_id}: {run.error if run is not None else result.status}"
@@ -295,7 +308,16 @@ def _stored(workspace: Workspace, reference: Reference) -> Any:
     return workspace.io.manager(found.stored.io).load(found.stored)
 
 
-def materialize(selection: str = "*", *, stale: bool = False, parameters: Mapping[str, Any] = _NONE) -> RunResult:
+def materialize(
+    selection: str = "*",
+    *,
+    stale: bool = False,
+    parameters: Mapping[str, Any] = _NONE,
+    partition: str | None = None,
+    partitions: str | None = None,
+) -> RunResult:
     """Compute and store the selected assets of this project in a run; see `Project.materialize`."""
     with Project() as project:
-        return project.materialize(selection, stale=stale, parameters=parameters)
+        return project.materialize(
+            selection, stale=stale, parameters=parameters, partition=partition, partitions=partitions
+        )

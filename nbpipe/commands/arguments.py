@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from nbpipe.core.parameters import parse_assignments
-from nbpipe.errors import RefusedError
+from nbpipe.errors import UsageError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -31,11 +31,20 @@ def parameter_option(function: _F) -> _F:
 
 
 def partition_options(function: _F) -> _F:
-    """Know the options about partitions, and refuse them."""
-    for name, metavar in (("--partitions", "A..B"), ("--partition", "K")):
-        option = click.option(name, metavar=metavar, expose_value=False, callback=_refused, hidden=True)
-        function = option(function)
-    return function
+    """Take `--partition K` or `--partitions A..B`: `partition` and `partitions`, of which at most one is given."""
+    several = click.option("--partitions", metavar="A..B", help="Of the partitions, those from A to B; * for all.")
+    one = click.option("--partition", metavar="K", help="Of the partitions, the one with this key.")
+    return one(several(function))
+
+
+def only_one(partition: str | None, partitions: str | None) -> None:
+    """Refuse a key together with a range.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if partition is not None and partitions is not None:
+        raise UsageError("--partition names one key and --partitions a range: give only one of them")
 
 
 def _joined(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str:  # noqa: ARG001 - click's signature
@@ -48,8 +57,3 @@ def _assignments(
     value: tuple[str, ...],
 ) -> Mapping[str, Any]:
     return parse_assignments(value)
-
-
-def _refused(context: click.Context, parameter: click.Parameter, value: str | None) -> None:  # noqa: ARG001 - click's signature
-    if value is not None:
-        raise RefusedError(f"{parameter.opts[0]} is not available in this version of nbpipe: leave it out")

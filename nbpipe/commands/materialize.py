@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbpipe import clock
-from nbpipe.commands.arguments import parameter_option, partition_options, selection_argument
+from nbpipe.commands.arguments import only_one, parameter_option, partition_options, selection_argument
 from nbpipe.commands.retention import remove_old_values
 from nbpipe.commands.run_results import NOTHING_DONE, RunResult, result_of
 from nbpipe.commands.surface import current_surface, does_nothing_here
@@ -38,16 +38,30 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 @parameter_option
 @partition_options
 @click.pass_obj
-def command(workspace: Workspace, *, selection: str, stale: bool, parameters: Mapping[str, Any]) -> RunResult:
+def command(
+    workspace: Workspace,
+    *,
+    selection: str,
+    stale: bool,
+    parameters: Mapping[str, Any],
+    partition: str | None,
+    partitions: str | None,
+) -> RunResult:
     """Compute and store the selected assets in a run."""
     if not selection:
         raise UsageError("nothing is selected: name assets, or write '*' for all")
-    plan = prepare(workspace, selection, stale=stale, parameters=parameters)
+    plan = prepare(workspace, selection, stale=stale, parameters=parameters, partition=partition, partitions=partitions)
     return carry_out(workspace, plan)
 
 
 def prepare(
-    workspace: Workspace, selection: str, *, stale: bool = False, parameters: Mapping[str, Any] = _NONE
+    workspace: Workspace,
+    selection: str,
+    *,
+    stale: bool = False,
+    parameters: Mapping[str, Any] = _NONE,
+    partition: str | None = None,
+    partitions: str | None = None,
 ) -> RunPlan:
     """Plan the run of a selection; a plan without steps has nothing to do.
 
@@ -56,20 +70,33 @@ def prepare(
         selection: which assets.
         stale: only those that are missing or stale.
         parameters: values by name, for the notebooks that have such parameters.
+        partition: key of one partition; read by the assets with partitions that no other selected one feeds.
+        partitions: a range of them.
 
     Raises:
         SelectionError: the selection can't be read.
-        UnknownNameError: it names something that does not exist.
+        UnknownNameError: it names something that does not exist, or there is no such key.
+        DeclarationError: the range can't be read.
         RefusedError: it can't be run as things stand.
         ParameterError: a parameter is unknown, of a wrong type or not representable.
     """
+    only_one(partition, partitions)
     workspace.settle()
     states = workspace.states()
     keys = workspace.select(selection)
     mode: Mode = "all"
+    request = None
+    if has_partitions(workspace) or partition is not None or partitions is not None:
+        from nbpipe.commands.partition_requests import Wording, stale_request
+        from nbpipe.commands.partition_requests import request as requested
+
+        wording = Wording(partition, partitions)
+        given = _as_source(parameters)
+        request = stale_request(workspace, keys, wording, given) if stale else requested(workspace, keys, wording)
     if stale:
         mode = "stale"
-        keys = _to_execute(workspace, keys, workspace.assess(_as_source(parameters), states=states))
+        chosen = request.roots if request is not None else None
+        keys = _to_execute(workspace, keys, workspace.assess(_as_source(parameters), states=states), chosen or {})
     if not keys:
         _check_parameters(workspace, workspace.select(selection), parameters)
         return RunPlan(env=workspace.env, selection=selection, mode=mode)
@@ -82,7 +109,13 @@ def prepare(
         selection=selection,
         mode=mode,
         parameters=parameters,
+        partitions=request,
     )
+
+
+def has_partitions(workspace: Workspace) -> bool:
+    """Tell whether a project has assets with partitions: only then, what is about them is loaded."""
+    return any(spec.options.partitions is not None for spec in workspace.definitions.assets.values())
 
 
 def carry_out(workspace: Workspace, plan: RunPlan, *, parent: str | None = None) -> RunResult:
@@ -138,13 +171,18 @@ def execute(workspace: Workspace, run_id: str, on_event: ProgressListener | None
     return run
 
 
-def _to_execute(workspace: Workspace, keys: Iterable[str], found: Mapping[str, Assessment]) -> tuple[str, ...]:
-    """Return the assets that are out of date, and the stale ones below them.
+def _to_execute(
+    workspace: Workspace, keys: Iterable[str], found: Mapping[str, Assessment], partitioned: Container[str]
+) -> tuple[str, ...]:
+    """Return the assets that are out of date, and the stale ones below them; of those with partitions, `partitioned`.
 
     What is stale only because of something that is not selected would come out the same.
     """
     chosen: set[str] = set()
     for key in workspace.graph.arrange(keys):
+        if workspace.definitions.assets[key].options.partitions is not None:
+            chosen.update({key} if key in partitioned else ())
+            continue
         below = found[key].stale and not chosen.isdisjoint(workspace.graph.upstream(key))
         if found[key].out_of_date or below:
             chosen.add(key)

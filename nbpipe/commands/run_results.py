@@ -9,7 +9,11 @@ from typing import Any
 import msgspec
 
 from nbpipe.core.ports import RunStore
-from nbpipe.core.records import Run, RunAsset, RunStatus, Step, StepStatus
+from nbpipe.core.records import Outcome, Run, RunAsset, RunStatus, Step, StepStatus
+from nbpipe.core.runs.outcomes import AssetOutcome
+
+#: So many partitions of an asset are told one by one.
+_FEW = 50
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -49,11 +53,25 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunAssetRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one asset in a run."""
+    """What became of one asset in a run, or of one of its partitions."""
 
     asset: str
+    partition: str | None = None
+    """Key of the partition; None for a whole asset."""
     outcome: str
     error: str | None
+    partitions: Mapping[str, int] | None = None
+    """For a whole asset with partitions: how many have which outcome."""
+
+
+class AssetProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a run has come with one asset."""
+
+    asset: str
+    outcome: Outcome = "queued"
+    error: str | None = None
+    partitions: AssetOutcome | None = None
+    """For an asset with partitions: how many have which outcome."""
 
 
 class RunDetails(RunRow, frozen=True, kw_only=True):
@@ -91,8 +109,29 @@ def details_of(store: RunStore, run: Run) -> RunDetails:
         parameters=run.parameters,
         parent=run.parent,
         steps=_steps(steps),
-        outcomes=tuple(_asset(each) for each in store.run_assets(run.id)),
+        outcomes=_outcomes(store, run),
     )
+
+
+def progress_of(store: RunStore, run: Run) -> list[AssetProgress]:
+    """Return how far a run has come with each of its assets, in plan order."""
+    if run.partition is None:
+        found = store.run_assets(run.id)
+        return [AssetProgress(asset=row.asset, outcome=row.outcome, error=row.error) for row in found]
+    progress = []
+    for asset, counts in store.outcome_counts(run.id).items():
+        whole = AssetOutcome(counts)
+        rows = store.run_assets(run.id, assets=[asset], outcomes=["failed"], limit=1) if whole.failed else []
+        if not rows and whole.lost:
+            rows = [row for row in store.run_assets(run.id, assets=[asset], outcomes=["skipped"]) if not row.done][:1]
+        error = None
+        if rows:
+            error = f"{rows[0].partition}: {rows[0].error}" if rows[0].partition else rows[0].error
+        partitioned = whole.total > 1 or any(row.partition for row in store.run_assets(run.id, assets=[asset], limit=1))
+        progress.append(
+            AssetProgress(asset=asset, outcome=whole.outcome, error=error, partitions=whole if partitioned else None)
+        )
+    return progress
 
 
 def _row(run: Run, steps: list[Step]) -> dict[str, Any]:
@@ -121,5 +160,24 @@ def _steps(steps: list[Step]) -> tuple[StepResult, ...]:
     )
 
 
+def _outcomes(store: RunStore, run: Run) -> tuple[RunAssetRow, ...]:
+    """Return what became of each asset; of few partitions each, of many those that failed."""
+    if run.partition is None:
+        return tuple(map(_asset, store.run_assets(run.id)))
+    found: list[RunAssetRow] = []
+    for asset, counts in store.outcome_counts(run.id).items():
+        whole = AssetOutcome(counts)
+        wanted: tuple[Outcome, ...] | None = None if whole.total <= _FEW else ("failed",)
+        rows = store.run_assets(run.id, assets=[asset], outcomes=wanted, limit=_FEW)
+        if not any(row.partition == "" for row in rows):
+            found.append(RunAssetRow(asset=asset, outcome=whole.outcome, error=None, partitions=_plain(counts)))
+        found += map(_asset, rows)
+    return tuple(found)
+
+
 def _asset(found: RunAsset) -> RunAssetRow:
-    return RunAssetRow(asset=found.asset, outcome=found.outcome, error=found.error)
+    return RunAssetRow(asset=found.asset, partition=found.partition or None, outcome=found.outcome, error=found.error)
+
+
+def _plain(counts: Mapping[Outcome, int]) -> dict[str, int]:
+    return {str(outcome): number for outcome, number in counts.items()}

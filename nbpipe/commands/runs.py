@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from nbpipe import clock
-from nbpipe.commands.materialize import carry_out
+from nbpipe.commands.materialize import carry_out, has_partitions
 from nbpipe.commands.run_results import RunDetails, RunResult, RunRow, details_of, row_of
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.records import ACTIVE_RUN, Run
@@ -102,7 +102,7 @@ def prepare_retry(workspace: Workspace, run: Run, *, from_failure: bool) -> RunP
         RefusedError: it has not ended, belongs to another environment, or nothing is left to do.
         UnknownNameError: an asset or notebook of it is gone.
     """
-    from nbpipe.execution.retries import assets_to_retry
+    from nbpipe.execution.retries import assets_to_retry, left_to_do
 
     workspace.settle()
     run = find_run(workspace, run.id)
@@ -119,6 +119,12 @@ def prepare_retry(workspace: Workspace, run: Run, *, from_failure: bool) -> RunP
             raise RefusedError(f"run {run.id} succeeded: retry it without --from-failure")
         return plan_notebook(workspace.definitions, whole, env=run.env, parameters=plan.steps[0].parameters)
     assets = assets_to_retry(workspace.store, run, from_failure=from_failure)
+    request = None
+    if has_partitions(workspace):
+        from nbpipe.commands.partition_requests import repeated_request
+
+        left = left_to_do(workspace.store, run) if from_failure else None
+        request = repeated_request(workspace, plan, assets, left)
     return plan_run(
         workspace.definitions,
         workspace.graph,
@@ -128,6 +134,7 @@ def prepare_retry(workspace: Workspace, run: Run, *, from_failure: bool) -> RunP
         selection=run.selection,
         mode=plan.mode,
         parameters=_parameters(workspace, run.parameters, assets),
+        partitions=request,
     )
 
 

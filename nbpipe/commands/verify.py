@@ -11,14 +11,15 @@ import click
 import msgspec
 
 from nbpipe import settings
-from nbpipe.commands.materialize import run_plan
-from nbpipe.commands.references import find, whole_asset
+from nbpipe.commands.materialize import has_partitions, run_plan
+from nbpipe.commands.references import find
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.parameters import canonical_source
 from nbpipe.core.records import Materialization, RunStatus
+from nbpipe.core.references import Reference, parse_reference, reference_text
 from nbpipe.core.runs.planning import plan_run
 from nbpipe.core.runs.plans import VERIFIED, Computed, RunPlan
-from nbpipe.errors import RefusedError
+from nbpipe.errors import RefusedError, UsageError
 
 Result = Literal["equal", "different", "unknown", "failed"]
 
@@ -53,18 +54,21 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command("verify")
-@click.argument("asset")
+@click.argument("asset", metavar="ASSET[@KEY]")
 @click.pass_obj
 def command(workspace: Workspace, asset: str) -> Verification:
     """Compute an asset again in a fresh process and compare its content with what is stored; nothing is replaced."""
-    key = whole_asset(asset, "verify").asset
+    reference = parse_reference(asset)
+    if reference.version is not None:
+        raise UsageError(f"verify compares with what is current: leave out #{reference.version}")
+    key, partition = reference.asset, reference.partition
     spec = workspace.asset(key)
     workspace.settle()
-    stored = {each: find(workspace, each) for each in spec.siblings}
+    stored = {each: find(workspace, Reference(each, partition)) for each in spec.siblings}
     _refuse_changed(workspace, stored)
     if settings.current_run_id() is not None:
         raise RefusedError("verify starts a run, and can't be used in a job")
-    run = run_plan(workspace, _plan(workspace, key, stored[key]), trigger="verify")
+    run = run_plan(workspace, _plan(workspace, key, partition, stored[key]), trigger="verify")
     records = tuple(step.output for step in workspace.store.steps(run.id))
     computed = _reported(workspace.root, records)
     return Verification(
@@ -84,7 +88,9 @@ def _refuse_changed(workspace: Workspace, stored: Mapping[str, Materialization])
     """
     assessments = workspace.assess()
     for key, found in stored.items():
-        reasons = assessments[key].reasons if assessments[key].out_of_date else ()
+        reasons = assessments[key].reasons if assessments[key].out_of_date and not found.partition else ()
+        if found.partition and found.partition in workspace.partition_states()[key].out_of_date():
+            reasons = (f"see `nbpipe why {reference_text(key, found.partition)}`",)
         if not reasons and found.code_version != workspace.definitions.assets[key].code_version:
             reasons = ("code changed",)
         if reasons:
@@ -93,7 +99,13 @@ def _refuse_changed(workspace: Workspace, stored: Mapping[str, Materialization])
             )
 
 
-def _plan(workspace: Workspace, key: str, stored: Materialization) -> RunPlan:
+def _plan(workspace: Workspace, key: str, partition: str, stored: Materialization) -> RunPlan:
+    request = None
+    if has_partitions(workspace):
+        from nbpipe.commands.partition_requests import Wording
+        from nbpipe.commands.partition_requests import request as requested
+
+        request = requested(workspace, [key], Wording(partition or None, None))
     return plan_run(
         workspace.definitions,
         workspace.graph,
@@ -103,6 +115,7 @@ def _plan(workspace: Workspace, key: str, stored: Materialization) -> RunPlan:
         selection=key,
         mode="verify",
         parameters=_recorded_parameters(stored),
+        partitions=request,
     )
 
 
@@ -132,7 +145,7 @@ def _compared(stored: Materialization, computed: Computed | None) -> Verified:
         if result == "different" and stored.stored.opaque and computed.opaque:
             result = "unknown"
     return Verified(
-        asset=stored.asset,
+        asset=reference_text(stored.asset, stored.partition),
         version=stored.version,
         result=result,
         message=_MESSAGES[result],

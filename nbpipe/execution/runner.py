@@ -21,6 +21,7 @@ from nbpipe.execution.executors.local import LocalExecutor
 from nbpipe.execution.heartbeat import Heartbeat, run_look
 from nbpipe.execution.kernels.plain import PlainKernels
 from nbpipe.execution.partition_outcomes import RunPartitions
+from nbpipe.execution.partition_progress import telling
 from nbpipe.execution.steps import StepTools, ignore
 from nbpipe.execution.stop_signals import stop_signals
 from nbpipe.execution.submit import SubmittedPlan
@@ -83,7 +84,8 @@ class Runner:
         try:
             with Heartbeat(self._store, worker, look, execution.cancel), stop_signals(execution.cancel):
                 try:
-                    execution.carry_out(executor, self._on_event)
+                    with telling(self._store, run.id, execution.partitions, self._on_event):
+                        execution.carry_out(executor, self._on_event)
                 finally:  # no kernel works on after its run has ended
                     executor.cancel()
                     executor.close()
@@ -106,6 +108,11 @@ class _RunExecution:
         self._assets: dict[str, Outcome] = {}
         self._news: SimpleQueue[StepOutcome | str] = SimpleQueue()
         self._canceled: str | None = None
+
+    @property
+    def partitions(self) -> Mapping[str, tuple[str, ...]]:
+        """See `RunPlan.partitions`."""
+        return self._plan.partitions
 
     def cancel(self, reason: str) -> None:
         """Ask the run to stop; safe in a signal handler and from any thread."""

@@ -17,10 +17,10 @@ from typing import IO
 from nbpipe import clock
 from nbpipe.commands import materialize as command
 from nbpipe.commands.invoke import Usage, invoke, parse
-from nbpipe.commands.run_results import RunResult
+from nbpipe.commands.run_results import AssetProgress, RunResult, progress_of
 from nbpipe.commands.surface import Surface
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.records import ACTIVE_RUN, Run, RunAsset
+from nbpipe.core.records import ACTIVE_RUN, Run
 from nbpipe.core.runs.plans import RunPlan
 from nbpipe.errors import ExecutionError, NbpipeError
 from nbpipe.kernel.answers import Answer
@@ -53,23 +53,25 @@ def carry_out(name: str, words: list[str], session: LiveSession) -> Answer | Non
     if result.run_id is None:
         print("everything selected is fresh: nothing to run")  # noqa: T201 - the cell's output
         return None
-    outcomes = workspace.store.run_assets(result.run_id)
-    session.reloaded([each.asset for each in outcomes if each.outcome == "success"])
+    outcomes = workspace.store.outcome_counts(result.run_id)
+    session.reloaded([asset for asset, counts in outcomes.items() if counts.get("success")])
     if result.status != "success":
         run = _current(workspace, result.run_id)
         raise ExecutionError(f"run {run.id}: {run.status}: {run.error or 'see its record'}")
     return None
 
 
-def start_run(session: LiveSession, selection: str, *, stale: bool = False) -> str | None:
-    """Start a run and return its id without waiting for it; None if there is nothing to do.
+def start_run(
+    session: LiveSession, selection: str, *, stale: bool = False, partitions: str | None = None
+) -> str | None:
+    """Start a run, of a range of partitions if given, and return its id; None if there is nothing to do.
 
     The session takes over what it makes when it has ended.
     """
     session.refuse_unsaved()
     workspace = session.workspace
     workspace.reload()
-    plan = command.prepare(workspace, selection, stale=stale)
+    plan = command.prepare(workspace, selection, stale=stale, partitions=partitions)
     if not plan.steps:
         return None
     run_id = command.start(workspace, plan, trigger="notebook")
@@ -105,9 +107,9 @@ def _follow(workspace: Workspace, plan: RunPlan, run_id: str) -> Run:
     return _current(workspace, run_id)
 
 
-def _tell(workspace: Workspace, run: Run, tell: Callable[[Run, list[RunAsset], list[str]], None]) -> None:
+def _tell(workspace: Workspace, run: Run, tell: Callable[[Run, list[AssetProgress], list[str]], None]) -> None:
     records = [step.output for step in workspace.store.steps(run.id)]
-    tell(run, workspace.store.run_assets(run.id), records)
+    tell(run, progress_of(workspace.store, run), records)
 
 
 def _news(workspace: Workspace, run_id: str, process: subprocess.Popen[bytes], said: IO[bytes]) -> Iterator[Run]:

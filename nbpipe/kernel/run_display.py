@@ -8,7 +8,9 @@ from typing import Any
 
 from IPython.core.display_functions import DisplayHandle, display
 
-from nbpipe.core.records import Outcome, Run, RunAsset
+from nbpipe.commands.run_results import AssetProgress
+from nbpipe.core.records import Outcome, Run
+from nbpipe.core.runs.outcomes import AssetOutcome
 from nbpipe.core.runs.plans import RunPlan
 from nbpipe.pages.text import shown
 
@@ -37,7 +39,7 @@ class RunDisplay:
         """Begin with everything queued."""
         self._handle: DisplayHandle | None = None
         self._run: Run | None = None
-        self._assets = [RunAsset(run_id="", asset=spec.key) for spec in plan.assets]
+        self._assets = [AssetProgress(asset=spec.key) for spec in plan.assets]
         self._records: list[str] = []
 
     def show(self) -> None:
@@ -45,7 +47,7 @@ class RunDisplay:
         show: Callable[..., DisplayHandle | None] = display
         self._handle = show(self, display_id=True)
 
-    def update(self, run: Run, assets: list[RunAsset], records: list[str]) -> None:
+    def update(self, run: Run, assets: list[AssetProgress], records: list[str]) -> None:
         """Show what has changed."""
         if (run, assets, records) == (self._run, self._assets, self._records):
             return
@@ -65,6 +67,7 @@ class RunDisplay:
         lines = [self._headline()]
         for each in self._assets:
             sign, word = _LOOK[each.outcome]
+            word += f" ({_counted(each.partitions)})" if each.partitions is not None else ""
             lines.append(f"  {sign} {each.asset:<{width}}  {word}" + (f": {shown(each.error)}" if each.error else ""))
         return "\n".join([*lines, *(f"  record: {shown(path)}" for path in self._records)])
 
@@ -79,11 +82,28 @@ class RunDisplay:
         )
 
 
-def _row(asset: RunAsset) -> str:
+def _row(asset: AssetProgress) -> str:
     sign, word = _LOOK[asset.outcome]
     colour = _COLOUR.get(asset.outcome, _DIM)
     error = f"<td>{html.escape(asset.error)}</td>" if asset.error else "<td></td>"
+    bar = "" if asset.partitions is None else _bar(asset.asset, asset.partitions)
     return (
         f'<tr><td style="text-align:left">{html.escape(asset.asset)}</td>'
-        f'<td style="text-align:left;color:{colour}">{sign} {word}</td>{error}</tr>'
+        f'<td style="text-align:left;color:{colour}">{sign} {word}{bar}</td>{error}</tr>'
     )
+
+
+def _bar(asset: str, found: AssetOutcome) -> str:
+    """Draw how many partitions have ended."""
+    label = html.escape(f"partitions of {asset}", quote=True)
+    return (
+        f' <progress aria-label="{label}" max="{found.total}" value="{found.total - found.left}"></progress>'
+        f' <span style="color:{_DIM}">{_counted(found)}</span>'
+    )
+
+
+def _counted(found: AssetOutcome) -> str:
+    """Say how many partitions have ended, and how."""
+    parts = [f"{found.done:,} of {found.total:,} partitions"]
+    parts += [f"{number:,} {word}" for number, word in ((found.failed, "failed"), (found.lost, "not done")) if number]
+    return ", ".join(parts)

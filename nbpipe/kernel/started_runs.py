@@ -37,6 +37,6 @@ class StartedRuns:
             if run is not None and run.status in ACTIVE_RUN:
                 waiting.append(run_id)
             elif run is not None:
-                found += [each.asset for each in store.run_assets(run_id) if each.outcome == "success"]
+                found += [asset for asset, counts in store.outcome_counts(run_id).items() if counts.get("success")]
         self._waiting = waiting
         return tuple(dict.fromkeys(found))

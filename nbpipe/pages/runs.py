@@ -10,7 +10,7 @@ from nbpipe.pages.details import time_text
 from nbpipe.pages.page import Line, Page, Part, Style, Table, line
 
 if TYPE_CHECKING:
-    from nbpipe.commands.run_results import RunDetails, RunResult, RunRow, StepResult
+    from nbpipe.commands.run_results import RunAssetRow, RunDetails, RunResult, RunRow, StepResult
     from nbpipe.commands.verify import Verification
 
 _NAMED = 4
@@ -74,11 +74,21 @@ def details(found: RunDetails) -> Page:
     page += _steps(found.steps)
     if found.outcomes:
         rows = [
-            (each.asset, Part(each.outcome, RUN_STYLE[each.outcome]), (each.error or "").partition("\n")[0])
+            (_place(each), Part(each.outcome, RUN_STYLE[each.outcome]), (each.error or "").partition("\n")[0])
             for each in found.outcomes
         ]
         page += ["", Table(("asset", "outcome", "error"), rows)]
     return page
+
+
+def _place(found: RunAssetRow) -> str:
+    """Name an asset with its counts of partitions, or one of those."""
+    if found.partition is not None:
+        return f"  {found.asset}@{found.partition}"
+    if found.partitions is None:
+        return found.asset
+    counts = ", ".join(f"{number:,} {outcome}" for outcome, number in found.partitions.items())
+    return f"{found.asset}: {counts}"
 
 
 def canceled(found: RunRow) -> Page:

@@ -103,11 +103,11 @@ class _Choosing:
             return
         before = next((key for key in spec.siblings if key in self.subsets), None)
         if before is not None:  # made by the same execution of the body
-            self.subsets[spec.key] = self._translated(before, self.subsets[before], spec.key)
+            self.subsets[spec.key] = translated(self._book, before, self.subsets[before], spec.key, self._now)
             return
         asked = next((key for key in (spec.key, *spec.siblings) if key in roots), None)
         if asked is not None:
-            wanted = self._translated(asked, roots[asked], spec.key)
+            wanted = translated(self._book, asked, roots[asked], spec.key, self._now)
         else:
             wanted = nothing(of)
             for key in _above(spec, self._specs, self._book):
@@ -157,11 +157,14 @@ class _Choosing:
             found = LeftOut(asset=spec.key, partitions=lost, upstream=upstream, lacking=lacking, asked=asked)
             self.left_out.append(found)
 
-    def _translated(self, source: str, subset: PartitionSubset, target: str) -> PartitionSubset:
-        """Return the partitions of the same keys of another asset of the cell, whose keys may be numbered otherwise."""
-        if source == target:
-            return subset
-        return fitted(source, self._book.of(source), self._book.of(target)).downstream_of(subset, self._now)
+
+def translated(
+    book: PartitionBook, source: str, subset: PartitionSubset, target: str, now: datetime
+) -> PartitionSubset:
+    """Return the partitions of the same keys of another asset of a cell, whose keys may be numbered otherwise."""
+    if source == target:
+        return subset
+    return fitted(source, book.of(source), book.of(target)).downstream_of(subset, now)
 
 
 def _above(spec: AssetSpec, chosen: Container[str], book: PartitionBook) -> list[str]:

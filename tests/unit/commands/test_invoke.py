@@ -10,7 +10,7 @@ import pytest
 from nbpipe.commands.invoke import Usage, command, invoke, parse
 from nbpipe.commands.registry import COMMANDS, HIDDEN, MAGIC_COMMANDS
 from nbpipe.commands.workspace import Workspace
-from nbpipe.errors import RefusedError, UnknownNameError, UsageError
+from nbpipe.errors import UnknownNameError, UsageError
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *HIDDEN])
@@ -38,8 +38,9 @@ def test_a_command_returns_its_data(shop):
 
 def test_the_words_of_a_command_are_read_without_carrying_it_out():
     words = ["group:a", "or", "b", "--stale", "--param", "n=3"]
-    assert parse("materialize", words) == {"selection": "group:a or b", "stale": True, "parameters": {"n": 3}}
-    assert parse("materialize", []) == {"selection": "", "stale": False, "parameters": {}}
+    none = {"partition": None, "partitions": None}
+    assert parse("materialize", words) == {"selection": "group:a or b", "stale": True, "parameters": {"n": 3}, **none}
+    assert parse("materialize", []) == {"selection": "", "stale": False, "parameters": {}, **none}
 
 
 @pytest.mark.parametrize(
@@ -59,8 +60,8 @@ def test_help_is_an_answer(shop, name, words, expected):
 def test_wrong_words_are_our_errors(shop):
     with pytest.raises(UsageError, match=r"there is no option --stael: did you mean --stale\?"):
         parse("materialize", ["--stael"])
-    with pytest.raises(RefusedError, match="--partition is not available"):
-        parse("materialize", ["--partition", "x"])
+    with pytest.raises(UsageError, match="give only one of them"):
+        invoke("materialize", ["*", "--partition", "x", "--partitions", "x..y"], Workspace.open(shop))
     with pytest.raises(UsageError, match="no option --jso"):
         invoke("status", ["--jso"], Workspace.open(shop))
 
