@@ -1,0 +1,128 @@
+"""What a sensor's cell answers: runs to start, keys to add, or why there is nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import msgspec
+
+from nbpipe.errors import DefinitionError
+
+LONGEST_KEY = 500
+"""Characters of a run key."""
+
+
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that a sensor asks for.
+
+    Attributes:
+        run_key: a second request with the same key starts nothing, until the key expires.
+        partition_key: of a partitioned job, which partition.
+        selection: which assets of the job; None: all of it.
+        parameters: values by name, beside those of the job.
+        tags: beside those of the job.
+        priority: instead of that of the job.
+    """
+
+    run_key: str | None = None
+    partition_key: str | None = None
+    selection: str | None = None
+    parameters: Mapping[str, Any] = MappingProxyType({})
+    tags: Mapping[str, str] = MappingProxyType({})
+    priority: int | None = None
+
+
+class PartitionsRequest(msgspec.Struct, frozen=True):
+    """Keys of a dynamic set that a sensor wants to be there, or gone; done before its runs are planned.
+
+    Attributes:
+        name: of the set, as in `dynamic:NAME`.
+        add: keys to add; those that are there are left alone.
+        delete: keys to delete.
+    """
+
+    name: str
+    add: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
+
+
+class SkipReason(msgspec.Struct, frozen=True):
+    """Why a sensor asks for nothing.
+
+    Attributes:
+        reason: a line for its history.
+    """
+
+    reason: str = ""
+
+
+Wish: TypeAlias = RunRequest | PartitionsRequest
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A sensor's value, understood."""
+
+    runs: tuple[RunRequest, ...] = ()
+    partitions: tuple[PartitionsRequest, ...] = ()
+    reason: str | None = None
+    """Why there is nothing to do."""
+
+
+def read_answer(value: object) -> Answer:
+    """Return what the value of a sensor's cell means.
+
+    `True` asks for one run; `False`, `None` and an empty list for none; a list may hold requests for runs and for
+    partitions. Requests with the same run key within one answer count once.
+
+    Raises:
+        DefinitionError: it is something else; says what, and what it may be.
+    """
+    if value is None or value is False:
+        return Answer(reason="nothing to do")
+    if value is True:
+        return Answer(runs=(RunRequest(),))
+    if isinstance(value, SkipReason):
+        return Answer(reason=value.reason or "nothing to do")
+    wishes = [value] if isinstance(value, RunRequest | PartitionsRequest) else _listed(value)
+    runs: dict[object, RunRequest] = {}
+    for place, wish in enumerate(wishes):
+        if isinstance(wish, RunRequest):
+            _check(wish)
+            runs.setdefault(place if wish.run_key is None else wish.run_key, wish)
+    partitions = tuple(wish for wish in wishes if isinstance(wish, PartitionsRequest))
+    return Answer(runs=tuple(runs.values()), partitions=partitions, reason=None if wishes else "nothing to do")
+
+
+def _listed(value: object) -> list[Wish]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise _nonsense(value)
+    wishes: list[Wish] = []
+    for each in value:
+        if not isinstance(each, RunRequest | PartitionsRequest):
+            raise _nonsense(each, " in its list")
+        wishes.append(each)
+    return wishes
+
+
+def _check(wish: RunRequest) -> None:
+    run_key: object = wish.run_key  # a person may have written anything
+    if not (run_key is None or (isinstance(run_key, str) and 0 < len(run_key) <= LONGEST_KEY)):
+        raise DefinitionError(f"a run key is a text of 1 to {LONGEST_KEY} characters, this is {_shown(run_key)}")
+    partition_key: object = wish.partition_key
+    if not isinstance(partition_key, str | None):
+        raise DefinitionError(f"a partition key is a text, this is {_shown(partition_key)}")
+
+
+def _nonsense(value: object, where: str = "") -> DefinitionError:
+    return DefinitionError(
+        f"the sensor's value is {_shown(value)}{where}: it can be a RunRequest, a list of them, a SkipReason, "
+        "True for one run, or False or None for none"
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    short = text if len(text) <= 60 else text[:57] + "..."
+    return f"{short} ({type(value).__name__})"
