@@ -72,6 +72,7 @@ def _keep(place: str) -> Any:
 
 
 def _surface(context: click.Context) -> Surface:
+    from nbpipe.cli.backfill_progress import watching_backfill
     from nbpipe.cli.progress import counting, watching
 
     quiet = bool(context.meta.get(_JSON))
@@ -80,6 +81,7 @@ def _surface(context: click.Context) -> Surface:
         watch=lambda plan: watching(plan, quiet=quiet),
         confirm=_confirm if asks else None,
         counted=lambda title, number: counting(title, number, quiet=quiet),
+        watch_backfill=lambda backfill: watching_backfill(backfill, quiet=quiet),
         say=_say,
         data=quiet,
     )

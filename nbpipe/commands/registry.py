@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "run": "Run any notebook as a recorded run.",
         "runs": "List runs; show, cancel or retry one.",
         "lineage": "Draw how assets depend on each other.",
+        "backfill": "Compute many partitions in many runs; list, show, cancel or resume.",
         "partitions": "Show partitions of an asset by status; add and delete keys.",
         "load": "Tell where a stored value is.",
         "why": "Explain why an asset is stale.",
@@ -29,8 +30,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Not for people: `_run RUN` carries out a queued run in a process of its own, for `%materialize`.
-HIDDEN: Mapping[str, str] = MappingProxyType({"_run": "queued"})
+#: Not for people: `_run RUN` carries out a queued run in a process of its own, for `%materialize`; `_backfill ID`
+#: works on a recorded backfill, for `%backfill`.
+HIDDEN: Mapping[str, str] = MappingProxyType({"_run": "queued", "_backfill": "queued_backfill"})
 
 #: Those that are also line magics.
 MAGIC_COMMANDS: Mapping[str, str] = MappingProxyType(

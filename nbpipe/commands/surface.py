@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,10 @@ from nbpipe.core.records import Run
 from nbpipe.core.runs.plans import RunPlan
 from nbpipe.core.runs.tasks import RunProgress
 
+if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.core.backfills.records import Backfill
+    from nbpipe.daemon.backfill_parts import BackfillNews
+
 _PLACE = "nbpipe.surface"
 
 
@@ -24,6 +29,14 @@ def _ignore(event: RunProgress) -> None:
 
 def _unwatched(plan: RunPlan) -> AbstractContextManager[ProgressListener]:  # noqa: ARG001 - the signature of `watch`
     return nullcontext(_ignore)
+
+
+def _unwatched_backfill(backfill: Backfill) -> AbstractContextManager[Callable[[BackfillNews], None]]:  # noqa: ARG001 - of `watch_backfill`
+    return nullcontext(_ignore_news)
+
+
+def _ignore_news(news: BackfillNews) -> None:
+    """Take no note of what happens."""
 
 
 def _uncounted(title: str, number: int) -> AbstractContextManager[Callable[[int], None]]:  # noqa: ARG001 - of `counted`
@@ -48,6 +61,11 @@ class Surface:
     follow: Callable[[Workspace, RunPlan, str], Run] | None = None
     """Has a queued run, given by its id, carried out by another process and returns it as it ended; None: this
     process carries it out."""
+    watch_backfill: Callable[[Backfill], AbstractContextManager[Callable[[BackfillNews], None]]] = _unwatched_backfill
+    """Shows the progress of a backfill that this process is about to work on."""
+    follow_backfill: Callable[[Workspace, Backfill, bool], None] | None = None
+    """Has another process work on a recorded backfill, and waits for its end if the last argument says so; None: this
+    process works on it."""
     trigger: str = "manual"
     """Why its runs are started."""
     say: Callable[[str], None] = print

@@ -142,10 +142,13 @@ class Workspace:
             return self._origin.is_untouched
         return self._store is None and self.config.state is None and not default_state(self.root).exists()
 
-    def settle(self) -> None:
-        """End runs whose process is gone, so that what the store says of runs is true.
+    def settle(self, *, backfills: bool = False) -> None:
+        """End runs whose process is gone, and release their backfills, so that what the store says of them is true.
 
         Where nothing can be written, as on a full disk, the next command does it: what can be read is still shown.
+
+        Args:
+            backfills: look for backfills also if nothing has partitions any more.
         """
         if self.is_untouched:
             return
@@ -153,7 +156,7 @@ class Workspace:
 
         store = self.store
         with contextlib.suppress(StateError):
-            reconcile(store, self.root)
+            reconcile(store, self.root, backfills=backfills or self.has_partitions)
 
     def asset(self, key: str) -> AssetSpec:
         """Return an asset's definition.
@@ -184,6 +187,11 @@ class Workspace:
             parameters=parameters,
             partitions=self._assessed_partitions(),
         )
+
+    @property
+    def has_partitions(self) -> bool:
+        """Whether an asset has partitions: only then, what is about them is loaded."""
+        return any(spec.options.partitions is not None for spec in self.definitions.assets.values())
 
     @property
     def book(self) -> PartitionBook:
