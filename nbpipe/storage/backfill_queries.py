@@ -91,11 +91,16 @@ def select_portion(_: Dialect) -> Query:
 
 
 def change_portion(_: Dialect) -> Query:
-    """Note what became of partitions of one asset."""
+    """Note what became of partitions of one asset; what is given as NULL stays."""
     return (
         sa.update(backfill_portions)
         .where(backfill_portions.c.backfill_id == given("backfill"), backfill_portions.c.asset == given("name"))
-        .values({name: given(f"new_{name}", type_=sa.LargeBinary) for name in _COUNTS})
+        .values(
+            {
+                name: sa.func.coalesce(given(f"new_{name}", type_=sa.LargeBinary), backfill_portions.c[name])
+                for name in _COUNTS
+            }
+        )
     )
 
 

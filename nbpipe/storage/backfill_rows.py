@@ -85,6 +85,12 @@ def portion_columns(backfill_id: str, asset: str, portion: Portion) -> dict[str,
     return {"backfill_id": backfill_id, "asset": asset, **contents}
 
 
+def changes(old: Portion, new: Portion) -> dict[str, bytes | None]:
+    """Return the values of `backfill_queries.change_portion`: None for what is as before."""
+    parts = ((name, getattr(old, name), getattr(new, name)) for name in PARTS)
+    return {f"new_{name}": None if before == after else families_to_bytes(after) for name, before, after in parts}
+
+
 def portion(row: Row) -> tuple[str, Portion]:
     """Read a row of `backfill_queries.select_portions`: the asset and the portion."""
     asset, *contents = row

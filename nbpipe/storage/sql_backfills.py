@@ -149,7 +149,7 @@ class SqlBackfills(SqlPart):
                 return False
             for row in transaction.all(queries.select_portions, backfill=known.id):
                 asset, portion = backfill_rows.portion(row)
-                self._write(transaction, known.id, asset, portion.retry())
+                self._write(transaction, known.id, asset, portion, portion.retry())
             less = {"more_done": 0, "more_skipped": 0, "more_failed": -known.failed, "more_lost": -known.lost}
             transaction.run(queries.count, backfill=known.id, **less)
             transaction.run(queries.reopen, backfill=known.id)
@@ -228,12 +228,13 @@ class SqlBackfills(SqlPart):
                 raise UnknownNameError("asset of this backfill", asset)
             old = backfill_rows.portion(row)[1]
             new = old.settle(portion)
-            self._write(transaction, backfill_id, asset, new)
+            self._write(transaction, backfill_id, asset, old, new)
             more = {name: more[name] + new.counts[name] - old.counts[name] for name in PARTS}
         return more
 
     @staticmethod
-    def _write(transaction: Transaction, backfill_id: str, asset: str, portion: Portion) -> None:
-        columns = backfill_rows.portion_columns(backfill_id, asset, portion)
-        contents = {f"new_{name}": columns[name] for name in PARTS}
-        transaction.run(queries.change_portion, backfill=backfill_id, name=asset, **contents)
+    def _write(transaction: Transaction, backfill_id: str, asset: str, old: Portion, new: Portion) -> None:
+        """Write what has changed of a portion."""
+        contents = backfill_rows.changes(old, new)
+        if any(contents.values()):
+            transaction.run(queries.change_portion, backfill=backfill_id, name=asset, **contents)

@@ -85,7 +85,7 @@ def families_to_bytes(families: Families) -> bytes:
         packed = bitmap.copy()
         packed.run_optimize()
         rows.append((outer, packed.serialize()))
-    return zlib.compress(_encode((_FORMAT, rows)), 6)
+    return zlib.compress(_encode((_FORMAT, rows)), 1)
 
 
 def families_from_bytes(data: bytes) -> Families:
