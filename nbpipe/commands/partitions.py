@@ -85,7 +85,7 @@ def command(workspace: Workspace) -> None:
     raise UsageError(f"partitions of which asset? write nbpipe partitions ASSET{some}")
 
 
-@command.command("show")
+@command.command("show", short_help="What `partitions ASSET` does.")
 @click.argument("asset")
 @click.pass_obj
 def show(workspace: Workspace, asset: str) -> PartitionsFound:
@@ -98,7 +98,7 @@ def show(workspace: Workspace, asset: str) -> PartitionsFound:
     return partitions_found(workspace, key, shown=None if current_surface().data else _SHOWN)
 
 
-@command.command("add")
+@command.command("add", short_help="Add keys to a dynamic set.")
 @click.argument("name", metavar="SET")
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
 @click.pass_obj
@@ -107,7 +107,7 @@ def add(workspace: Workspace, name: str, keys: tuple[str, ...]) -> KeysAdded:
     return add_keys(workspace, name, keys)
 
 
-@command.command("delete")
+@command.command("delete", short_help="Delete keys from a dynamic set.")
 @click.argument("name", metavar="SET")
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
 @click.pass_obj

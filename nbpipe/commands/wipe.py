@@ -16,7 +16,7 @@ from nbpipe.commands.partition_references import (
     position_of,
     refuse_running,
 )
-from nbpipe.commands.references import known_asset, refuse_active, without_version
+from nbpipe.commands.references import history, known_asset, refuse_active, without_version
 from nbpipe.commands.surface import current_surface, does_nothing_here
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.records import StoredValue
@@ -74,7 +74,8 @@ def _partitions(workspace: Workspace, reference: Reference, *, yes: bool) -> Wip
         return nothing
     touched = _touched(workspace, asset, which)
     count = sum(map(len, touched.values()))
-    whole = not text  # also what was stored before it had partitions
+    # of a whole asset also what was stored before it had partitions
+    whole = not text and any(not each.expired for each in history(workspace, asset))
     if not (count or whole):
         return nothing
     refuse_running(workspace, asset, which, "wipe it")

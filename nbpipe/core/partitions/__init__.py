@@ -3,5 +3,6 @@
 Read in this order: `zones` (local time), `grains` and `crons` (time as numbered windows), `registries` (keys that
 have no arithmetic), `sets` with `texts` and `spec_syntax` (dimensions and how they are written), `subsets` and `ranges`
 (some partitions of a set), `mapping_syntax`, `fitting`, `mappings` and `links` (which partitions feed which), `chunks`
-(what is kept), `records` (what is put into the state store), `inputs` (what it was made from), `state` (what follows).
+(what is kept), `layouts` (for which sets), `records` (what is put into the state store), `inputs` (what it was made
+from), `state` (what follows).
 """

@@ -144,6 +144,10 @@ class Hourly(_Dense, msgspec.Struct, frozen=True):
     def key(self, ordinal: int) -> str:
         """Return for example `2024-01-01T05`, or `2024-10-27T02+01:00` for an hour that comes twice."""
         instant = self.start(ordinal)
+        day = instant // DAY
+        steady = steady_offset(day, self.zone)
+        if steady is not None and all(steady_offset(near, self.zone) == steady for near in (day - 1, day + 1)):
+            return hour_text((instant + steady) // HOUR)  # no clock moves by more than a day: no other is called so
         label = _hour_label(instant, self.zone)
         if any(_hour_label(self.start(other), self.zone) == label for other in (ordinal - 1, ordinal + 1)):
             return hour_text(label) + offset_text(instant, self.zone)

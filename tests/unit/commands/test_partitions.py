@@ -392,6 +392,15 @@ def test_within_a_run_nothing_is_wiped(january, terminal, monkeypatch):
     assert nbpipe.load("daily@2024-01-03") == "again"
 
 
+def test_what_was_stored_before_there_were_partitions_is_wiped_too(shop, terminal):
+    store_values(shop, plain=5)
+    edit_cell(shop / "shop.ipynb", 4, "%%asset plain --partitions static:a,b\nplain = 1")
+    store_partitions(shop, "plain", {"a": 1})
+    found = terminal.json("wipe", "plain", "--yes")
+    assert (found["partitions"], found["values"]) == (1, 2)
+    assert [terminal.json("wipe", asset)["values"] for asset in ("plain", "daily")] == [0, 0]  # nobody is asked
+
+
 # --- rename ---
 
 
