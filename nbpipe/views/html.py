@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbpipe.views.escaping import escaped
 from nbpipe.views.lineage import LineageNode, LineageView
-from nbpipe.views.palette import LOOKS, counts_text
+from nbpipe.views.palette import LOOKS, counts_text, shares_text
 from nbpipe.views.svg import svg
 
 _STYLE = """
@@ -54,6 +54,8 @@ def _table(view: LineageView) -> str:
 def _row(node: LineageNode, above: str) -> str:
     look = LOOKS.get(node.status, LOOKS["missing"])
     status = counts_text(node.counts) if node.kind == "bundle" else look.word
+    if node.shares:
+        status += f"<br/>{shares_text(node.shares)}"
     why = "" if node.kind == "bundle" else "\n".join((*node.reasons, *node.notes))
     cells = [node.label, why, above, node.group or "", node.notebook, node.description]
     rest = "".join(f"<td>{escaped(text).replace(chr(10), '<br/>')}</td>" for text in cells)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -17,7 +17,10 @@ from nbpipe.core.graph import AssetGraph
 from nbpipe.core.staleness import Assessment
 from nbpipe.views.bundles import Bundle, bundles, lineage_of, open_bundles
 from nbpipe.views.layout import Layout, Point, layered
-from nbpipe.views.palette import counts_text, most_urgent
+from nbpipe.views.palette import PARTITION_URGENCY, counts_text, most_urgent
+
+if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.core.partitions.counts import PartitionCounts
 
 #: How many nodes a reader can take in at once.
 READABLE = 60
@@ -47,6 +50,8 @@ class LineageNode(msgspec.Struct, frozen=True, kw_only=True):
     assets: int = 1
     counts: Mapping[str, int] = _NOTHING
     """How many of its assets have which status."""
+    shares: Mapping[str, int] = _NOTHING
+    """How many of its partitions have which status; nothing for a bundle, and for an asset without partitions."""
     outside: bool = False
     """It was not selected, but is next to what was."""
     x: float = 0.0
@@ -193,6 +198,10 @@ def _edge(pair: tuple[str, str], links: int, layout: Layout) -> LineageEdge:
     )
 
 
+def _shares(counts: PartitionCounts) -> Mapping[str, int]:
+    return {status: number for status in PARTITION_URGENCY if (number := getattr(counts, status))}
+
+
 class _Nodes:
     """Says of assets and bundles what their nodes show."""
 
@@ -244,6 +253,7 @@ class _Nodes:
             upstream=len(self._graph.upstream(key)),
             downstream=len(self._graph.downstream(key)),
             counts={self._status(key): 1},
+            shares=_shares(found.partitions) if found is not None and found.partitions is not None else _NOTHING,
             outside=key not in self._chosen,
             x=at[0],
             y=at[1],

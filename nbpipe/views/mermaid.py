@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbpipe.views.escaping import printable
 from nbpipe.views.lineage import LineageNode, LineageView
-from nbpipe.views.palette import LOOKS, counts_text
+from nbpipe.views.palette import LOOKS, counts_text, shares_text
 
 #: Node outlines of Mermaid by shape of status: opening and closing brackets.
 _OUTLINES = {
@@ -48,6 +48,8 @@ def _node(node: LineageNode, name: str) -> str:
     look = LOOKS.get(node.status, LOOKS["missing"])
     opening, closing = _OUTLINES[look.shape]
     word = counts_text(node.counts) if node.kind == "bundle" else look.word
+    if node.shares:
+        word = f"{word}<br/>{shares_text(node.shares)}"
     return f'{name}{opening}"{_text(node.label)}<br/>{word}"{closing}:::{look.word}'
 
 

@@ -57,6 +57,8 @@ LOOKS: Mapping[str, StatusLook] = {
 URGENCY = ("failed", "running", "queued", "stale", "missing", "fresh")
 #: The same of partitions.
 PARTITION_URGENCY = ("failed", "running", "stale", "missing", "skipped", "fresh")
+#: Of partitions, these are drawn in their pale colour with a border: there is nothing to look at.
+PALE = frozenset({"missing", "skipped"})
 _DONE = frozenset({"fresh", "skipped"})
 
 

@@ -16,12 +16,12 @@ from pyroaring import BitMap
 
 from nbpipe.core.partitions.sets import Outer, PartitionSet, TimeDimension
 from nbpipe.core.partitions.state import STATUSES, PartitionState
-from nbpipe.core.partitions.subsets import Families, PartitionSubset, box
+from nbpipe.core.partitions.subsets import Families, PartitionSubset
 from nbpipe.core.partitions.texts import quote
 from nbpipe.views.partitions_axes import Axis, Span, Window, joined, pages_of
 
-#: How many columns a reader can tell from each other, and how many fit beside the names of rows.
-STRIP, GRID = 120, 60
+#: How many columns a reader can tell from each other, how many fit beside the names of rows, and into little room.
+STRIP, GRID, MINI = 120, 60, 40
 #: Keys of a list, and rows of a grid on one page.
 LIST, ROWS = 120, 40
 
@@ -133,12 +133,11 @@ def partitions_view(state: PartitionState, look: Look | None = None, *, width: i
     pages = pages_of(len(down.places), ROWS) if down is not None else 1
     page = min(max(look.page, 0), pages - 1)
     columns, rows = across.spans(window, most), _ONE_ROW if down is None else down.page(page, ROWS)
-    counts: Counts = {name: getattr(state.counts, name) for name in STATUSES if getattr(state.counts, name)}
     return PartitionsView(
         asset=state.asset.asset,
         of=of,
         total=state.counts.total,
-        counts=counts,
+        counts=_counts(state),
         shape=shape,
         columns=columns,
         rows=rows,
@@ -152,12 +151,29 @@ def partitions_view(state: PartitionState, look: Look | None = None, *, width: i
     )
 
 
-def some_of(subset: PartitionSubset, *, axis: Axis, window: Window) -> PartitionSubset:
-    """Return those of some partitions whose keys of one dimension are in a window."""
-    ordinals = []
-    for index, part in enumerate(subset.of.dimensions):
-        ordinals.append(axis.within(window) if part.name == axis.dimension.name else _used(subset, index))
-    return subset & box(subset.of, tuple(ordinals))
+def partitions_overview(state: PartitionState) -> PartitionsView:
+    """Return one row of few columns for all partitions of an asset, whatever its dimensions."""
+    of = state.of
+    across = _axis(state, of.inner)
+    others = tuple(
+        OtherDimension(axis=_axis(state, index), chosen="") for index in range(len(of.dimensions)) if index != of.inner
+    )
+    columns = across.spans(across.whole, MINI)
+    return PartitionsView(
+        asset=state.asset.asset,
+        of=of,
+        total=state.counts.total,
+        counts=_counts(state),
+        shape="strip",
+        columns=columns,
+        rows=_ONE_ROW,
+        cells=_Sheet(of, across, None, others).count(
+            {name: state.status[name] for name in STATUSES}, _ONE_ROW, columns
+        ),
+        across=across,
+        others=others,
+        window=across.whole,
+    )
 
 
 class _Sheet:
@@ -236,6 +252,10 @@ def _at(spans: Sequence[Span], places: BitMap) -> Sequence[int]:
         else:
             high = middle
     return (low,) if low < len(spans) and spans[low].low <= place else ()
+
+
+def _counts(state: PartitionState) -> Counts:
+    return {name: getattr(state.counts, name) for name in STATUSES if getattr(state.counts, name)}
 
 
 def _layout(state: PartitionState, wanted: str) -> tuple[int, int | None]:

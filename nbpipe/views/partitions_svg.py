@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterator
 
 from nbpipe.views.escaping import escaped
-from nbpipe.views.palette import LOOKS, PARTITION_URGENCY, StatusLook, partition_counts_text
+from nbpipe.views.palette import LOOKS, PALE, PARTITION_URGENCY, StatusLook, partition_counts_text
 from nbpipe.views.partitions import Counts, PartitionsView
 from nbpipe.views.partitions_text import headline, sign_of
 from nbpipe.views.svg import SHAPES
@@ -45,8 +45,6 @@ _HATCHING = {
     "running": '<path class="line" d="M0,1.5 H6 M0,4.5 H6"/>',
     "skipped": '<circle class="dot" cx="3" cy="3" r="1.1"/>',
 }
-#: These are drawn in a pale colour, with a border.
-PALE = frozenset({"missing", "skipped"})
 
 
 def partitions_svg(view: PartitionsView) -> str:

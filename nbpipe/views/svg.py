@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from nbpipe.views.escaping import escaped
 from nbpipe.views.layout import Point
 from nbpipe.views.lineage import LineageEdge, LineageNode, LineageView
-from nbpipe.views.palette import LOOKS, URGENCY, Shape, counts_text
+from nbpipe.views.palette import LOOKS, PALE, URGENCY, Shape, counts_text, partition_counts_text, shares_text
+from nbpipe.views.shares import share_bar
 
 _WIDTH, _HEIGHT = 186.0, 46.0
 _MARGIN = 22.0
@@ -29,6 +30,7 @@ text { font-family: system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans
 .many { stroke-width: 2.4; }
 .head { fill: #848d97; }
 .outside { opacity: 0.7; }
+.share { stroke-width: 0.7; }
 """
 _DARK = """
 .page { fill: #0d1117; stroke: #30363d; }
@@ -104,6 +106,11 @@ def _style() -> str:
         dark.append(f".{status} .box {{ fill: {look.dark_fill}; stroke: {look.dark_ink}; }}")
         dark.append(f".{status} .shape * {{ fill: {look.dark_ink}; stroke: {look.dark_ink}; }}")
         dark.append(f".{status} .word {{ fill: {look.dark_ink}; }}")
+        pale = status in PALE
+        light.append(f".share.{status} {{ fill: {look.fill if pale else look.ink}; stroke: {look.ink}; }}")
+        dark.append(
+            f".share.{status} {{ fill: {look.dark_fill if pale else look.dark_ink}; stroke: {look.dark_ink}; }}"
+        )
     return "\n".join([*light, "@media (prefers-color-scheme: dark) {", *dark, "}"])
 
 
@@ -164,7 +171,7 @@ def _node(node: LineageNode) -> str:
         f'<g class="shape" transform="translate({_number(left + 17)},{_number(node.y)})">{SHAPES[look.shape]}</g>'
         f'<text class="label" x="{_number(left + 32)}" y="{_number(node.y - 4)}">'
         f"{_cut(node.label, _LABEL_LENGTH)}</text>"
-        f"{_second_line(node, look.word, left)}</g>\n"
+        f"{_second_line(node, look.word, left)}{_shares(node, left, top)}</g>\n"
     )
 
 
@@ -172,14 +179,27 @@ def _second_line(node: LineageNode, word: str, left: float) -> str:
     at = f'x="{_number(left + 32)}" y="{_number(node.y + 13)}"'
     if node.kind == "bundle":
         return f'<text class="line" {at}>{_cut(counts_text(node.counts), _LINE_LENGTH)}</text>'
+    if node.shares:
+        return f'<text class="line" {at}>{_cut(shares_text(node.shares), _LINE_LENGTH)}</text>'
     reason = node.reasons[0] if node.reasons and node.status != "missing" else ""
     rest = f' <tspan class="line">{_cut(reason, _LINE_LENGTH - len(word) - 3)}</tspan>' if reason else ""
     return f'<text class="line" {at}><tspan class="word">{word}</tspan>{rest}</text>'
 
 
+def _shares(node: LineageNode, left: float, top: float) -> str:
+    """Draw which share of the partitions has which status."""
+    y = _number(top + _HEIGHT - 7)
+    return "".join(
+        f'<rect class="share {status}" x="{_number(x)}" y="{y}" width="{_number(width)}" height="4"/>'
+        for status, x, width in share_bar(node.shares, left + 8, _WIDTH - 16)
+    )
+
+
 def tooltip(node: LineageNode) -> str:
     """Write all that a node knows, as plain text of several lines."""
     lines = [f"{node.label}: {counts_text(node.counts) if node.kind == 'bundle' else node.status}"]
+    if node.shares:
+        lines.append(f"partitions: {partition_counts_text(node.shares)}")
     lines += node.reasons if node.kind == "asset" else ()
     lines += node.notes
     lines += [text for text in (node.description, node.notebook) if text]

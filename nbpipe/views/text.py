@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbpipe.views.escaping import printable
 from nbpipe.views.lineage import LineageView
-from nbpipe.views.palette import LOOKS, counts_text
+from nbpipe.views.palette import LOOKS, counts_text, shares_text
 
 
 def lineage_text(view: LineageView) -> str:
@@ -19,7 +19,8 @@ def lineage_text(view: LineageView) -> str:
     lines = []
     for node in view.nodes:
         look = LOOKS.get(node.status, LOOKS["missing"])
-        words = counts_text(node.counts) if node.kind == "bundle" else ": ".join((look.word, *node.reasons[:1]))
+        reasons = node.reasons[:1] if not node.shares else (shares_text(node.shares),)
+        words = counts_text(node.counts) if node.kind == "bundle" else ": ".join((look.word, *reasons))
         above = ", ".join(sorted(feeding.get(node.id, ())))
         arrow = f"  <- {above}" if above else ""
         lines.append(printable(f"{look.sign} {node.label:{width}}  {words}{arrow}").rstrip())

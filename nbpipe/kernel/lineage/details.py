@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbpipe.core.reasons import duration_text
 from nbpipe.core.records import Materialization, Preview
@@ -13,7 +13,10 @@ from nbpipe.pages.details import time_text
 from nbpipe.pages.text import size_text
 from nbpipe.views.escaping import escaped
 from nbpipe.views.lineage import LineageNode, LineageView
-from nbpipe.views.palette import LOOKS, URGENCY, counts_text
+from nbpipe.views.palette import LOOKS, PARTITION_URGENCY, URGENCY, counts_text
+
+if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.core.partitions.state import PartitionState
 
 _LONGEST_VALUE = 300
 _MOST_VALUES = 30
@@ -82,12 +85,29 @@ def why(facts: AssetFacts) -> str:
 
 
 def stored(facts: AssetFacts) -> str:
-    """Return the last materialization, its metadata and its preview."""
+    """Return the last materialization, its metadata and its preview; of an asset with partitions, how these are."""
+    if facts.spec.options.partitions is not None:
+        return _partitions(facts.partitions) if facts.partitions is not None else ""
     current = facts.state.current if facts.state is not None else None
     if current is None:
         return '<p class="nbpipe-dim">Never materialized.</p>'
     preview = _preview(facts.details.preview) if facts.details is not None else ""
     return materialization(current) + preview
+
+
+def _partitions(state: PartitionState) -> str:
+    from nbpipe.kernel.partition_panel.heat import mini_html
+    from nbpipe.views.partitions import partitions_overview
+
+    view = partitions_overview(state)
+    items = "".join(
+        f"<li>{chip(status)} {view.counts[status]:,}</li>" for status in PARTITION_URGENCY if status in view.counts
+    )
+    keys = f"{view.columns[0].first} … {view.columns[-1].last}" if view.columns else "none yet"
+    return (
+        f'<h4>{view.total:,} partitions</h4>{mini_html(view)}<div class="nbpipe-dim">{escaped(keys)}</div>'
+        f'<ul class="nbpipe-counts">{items}</ul>'
+    )
 
 
 def materialization(current: Materialization) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetSpec
@@ -17,6 +17,9 @@ from nbpipe.core.records import AssetState, Details
 from nbpipe.core.staleness import Assessment
 from nbpipe.errors import SelectionError, UnknownNameError
 from nbpipe.views.lineage import MOST, LineageView, lineage
+
+if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.core.partitions.state import PartitionState
 
 _PLAIN = re.compile(r"[^\s()+'\"]+")
 _WORDS = frozenset({"and", "or", "not"})
@@ -31,6 +34,8 @@ class AssetFacts(NamedTuple):
     details: Details | None
     upstream: tuple[str, ...]
     downstream: tuple[str, ...]
+    partitions: PartitionState | None = None
+    """Of an asset that has some."""
 
 
 class LineageModel:
@@ -101,7 +106,15 @@ class LineageModel:
         state, graph = self._states.get(key), self.workspace.graph
         current = state.current if state is not None else None
         details = self.workspace.store.details(current.id) if current is not None else None
-        return AssetFacts(spec, self._assessments.get(key), state, details, graph.upstream(key), graph.downstream(key))
+        return AssetFacts(
+            spec,
+            self._assessments.get(key),
+            state,
+            details,
+            graph.upstream(key),
+            graph.downstream(key),
+            self.workspace.partition_states().get(key) if spec.options.partitions is not None else None,
+        )
 
     def groups(self) -> dict[str, int]:
         """Return how many assets each group of the project has."""

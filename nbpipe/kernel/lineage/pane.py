@@ -26,6 +26,7 @@ class DetailPane:
         on_materialize: Callable[[], None],
         on_load: Callable[[], None],
         on_focus: Callable[[], None],
+        on_partitions: Callable[[], None],
     ) -> None:
         """Say who is called when a person visits a neighbour of the chosen asset, or presses a button."""
         self._on_visit = on_visit
@@ -34,7 +35,8 @@ class DetailPane:
         self.materialize.button_style = "primary"
         self.load = button("Load", "Bind the stored value to the asset's name in this notebook", on_load)
         self.focus = button("Its lineage", "Select this asset with all that feeds it and all it feeds", on_focus)
-        self._actions = widgets.HBox([self.materialize, self.load, self.focus])
+        self.partitions = button("Partitions", "Show the partitions of this asset below the graph", on_partitions)
+        self._actions = widgets.HBox([self.materialize, self.load, self.partitions, self.focus])
         self._actions.add_class("nbpipe-actions")
         self._near = widgets.VBox()
         self._neighbours: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
@@ -55,6 +57,10 @@ class DetailPane:
         show(self._actions, shown=True)
         state = facts.state
         busy = state is not None and bool(state.activity)
+        whole = facts.spec.options.partitions is None
+        for each in (self.materialize, self.load):  # which of the partitions is said where they are shown
+            show(each, shown=whole)
+        show(self.partitions, shown=not whole)
         change(self.materialize, "disabled", busy)
         change(self.load, "disabled", state is None or state.current is None)
         self._show_neighbours(facts.upstream, facts.downstream)

@@ -45,8 +45,13 @@ class LineagePanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         handlers = Handlers(self._select, self._visit, self._fit, self._wheel, self._draw_more, self._close_bundles)
         self._controls = Controls(handlers, model.text)
         self._pane = DetailPane(
-            on_visit=self._visit, on_materialize=self._materialize, on_load=self._load, on_focus=self._focus
+            on_visit=self._visit,
+            on_materialize=self._materialize,
+            on_load=self._load,
+            on_focus=self._focus,
+            on_partitions=lambda: self._act(self._open_partitions),
         )
+        self._below: Any = None
         self._canvas = widgets.Box()
         self._canvas.add_class("nbpipe-canvas")
         self._main = widgets.HBox([self._canvas, self._pane.widget])
@@ -67,6 +72,8 @@ class LineagePanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             return
         self._closed = True
         self._watcher.end()
+        if self._below is not None:
+            self._below.close()
         with self._lock:
             for drawing in (self._retired, self._drawing):
                 if drawing is not None:
@@ -147,6 +154,19 @@ class LineagePanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         materialization, value = cells.values.load_current(key)
         cells.names.bind(key, value)
         return f"Version {materialization.version} is now bound to the name {key} in this notebook."
+
+    def _open_partitions(self, key: str) -> str:
+        """Show the partitions of an asset below the graph, or no longer, if it is these that are shown."""
+        from nbpipe.kernel.partition_panel import show_partitions
+
+        old, self._below = self._below, None
+        if old is None or old.asset != key:
+            self._below = show_partitions(self._session, key)
+        rest = tuple(child for child in self.children if child is not old)
+        self.children = rest if self._below is None else (*rest, self._below)
+        if old is not None:
+            old.close()
+        return ""
 
     def _act(self, action: Callable[[str], str]) -> None:
         """Do something with the chosen asset, and say what came of it."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nbpipe.views.escaping import escaped, printable
-from nbpipe.views.palette import LOOKS, PARTITION_URGENCY, partition_counts_text
+from nbpipe.views.palette import LOOKS, PALE, PARTITION_URGENCY, partition_counts_text
 from nbpipe.views.partitions import Counts, PartitionsView
-from nbpipe.views.partitions_svg import PALE
 from nbpipe.views.partitions_text import headline, sign_of
 
 _MOST_SIGNS = 40
@@ -101,9 +100,19 @@ def statuses_style(scope: str) -> str:
         rules.append(f"{scope} b.{status} > s {{ color: {ink}; background: {fill}; }}")
         if status in PALE:
             rules.append(f"{scope} b.{status} {{ box-shadow: inset 0 0 0 1px {ink}; }}")
-            narrow = f"inset 0 1px 0 {ink}, inset 0 -1px 0 {ink}"
-            rules.append(f"{scope} .nbpipe-narrow b.{status} {{ box-shadow: {narrow}; }}")
+            flat = f"inset 0 1px 0 {ink}, inset 0 -1px 0 {ink}"
+            rules.append(f".nbpipe-narrow b.{status}.{status} {{ box-shadow: {flat}; }}")
     return "\n".join(rules)
+
+
+def mini_html(view: PartitionsView) -> str:
+    """Return one narrow row of cells that brings its own style, for a place with little room."""
+    cells = "".join(f"<i>{_pile(counts, signs=False)}</i>" for counts in view.cells[0])
+    words = escaped(partition_counts_text(view.counts))
+    return (
+        f"<style>{statuses_style('.nbpipe-mini')}</style>"
+        f'<div class="nbpipe-mini nbpipe-narrow" role="img" aria-label="{words}">{cells}</div>'
+    )
 
 
 def _pile(counts: Counts, *, signs: bool) -> str:

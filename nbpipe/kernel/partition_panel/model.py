@@ -162,7 +162,9 @@ class PartitionsModel:
     def zoom_in(self) -> PartitionsView:
         """Draw what is selected alone; without a selection, the middle half."""
         low, high = self.view.window
-        chosen = self._extent() or (low + (high - low) // 4, high - (high - low) // 4)
+        chosen = self._extent()
+        if chosen in {None, (low, high)}:
+            chosen = low + (high - low) // 4, high - (high - low) // 4
         return self._look(window=chosen)
 
     def zoom_out(self) -> PartitionsView:

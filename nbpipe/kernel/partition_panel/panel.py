@@ -95,6 +95,11 @@ class PartitionsPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         rows = (controls.legend, controls.bar, main, controls.error, controls.work, controls.said)
         self.children = (sheet, self._grid, *rows)
 
+    @property
+    def asset(self) -> str:
+        """The asset whose partitions are shown."""
+        return self._model.asset
+
     def close(self) -> None:
         """Stop following, and give up everything in the browser."""
         if getattr(self, "_closed", True):

@@ -9,7 +9,7 @@ from nbpipe.core.staleness import Assessment
 from nbpipe.views.html import html_page
 from nbpipe.views.lineage import LineageNode, LineageView, lineage
 from nbpipe.views.mermaid import mermaid
-from nbpipe.views.palette import LOOKS, URGENCY
+from nbpipe.views.palette import LOOKS, PARTITION_URGENCY, URGENCY
 from nbpipe.views.svg import svg, svg_data_uri_img
 from nbpipe.views.text import lineage_text
 from tests.unit.core.assets import project, spec
@@ -52,7 +52,7 @@ def test_the_picture_shows_names_statuses_and_reasons(view):
 
 
 def test_every_status_differs_in_colour_and_shape_and_word_and_sign():
-    assert set(URGENCY) == set(LOOKS)
+    assert {*URGENCY, *PARTITION_URGENCY} == set(LOOKS)
     for field in ("word", "sign", "shape", "ink", "dark_ink"):
         assert len({getattr(look, field) for look in LOOKS.values()}) == len(LOOKS)
 
