@@ -13,7 +13,7 @@ from nbpipe.core.graph import AssetGraph
 from nbpipe.core.partitions.book import PartitionBook
 from nbpipe.core.partitions.ranges import parse_range, range_texts
 from nbpipe.core.partitions.subsets import PartitionSubset, single
-from nbpipe.core.runs.partition_choice import follow, roots_of
+from nbpipe.core.runs.partition_choice import LeftOut, follow, roots_of
 from nbpipe.core.runs.partition_refusals import Remedy, lacking_text, unsaid, when
 from nbpipe.errors import DeclarationError, RefusedError, UnknownNameError
 
@@ -45,7 +45,7 @@ class PlannedPartitions(msgspec.Struct, frozen=True, kw_only=True):
     sets: Mapping[str, str]
     """See `RunPlan.sets`."""
     idle: frozenset[str] = frozenset()
-    """Selected assets with partitions of which none is executed."""
+    """Selected assets that are not executed: no partition of them is, or of what they read there is none."""
     notes: tuple[str, ...] = ()
 
 
@@ -118,12 +118,14 @@ def plan_partitions(
         roots = {}
     choice = follow(specs, book, roots, request.executed, request.now)
     subsets = {key: subset for key, subset in choice.subsets.items() if subset}
-    whole = [one for one in choice.left_out if book.of(one.asset) is None]
-    refused = [one for one in choice.left_out if one.asked and (request.strict or not subsets)] or whole
+    asked = [one for one in choice.left_out if one.asked]
+    refused = [one for one in asked if not subsets or (request.strict and book.of(one.asset) is not None)]
     if refused:
         remedy = Remedy(definitions, graph, book, request.executed, materialized, request.now)
         wanted = roots.get(refused[0].asset, refused[0].partitions)
         raise RefusedError(f"{lacking_text(refused[0], request.now)}. {remedy.text(refused[0], wanted, keys)}")
+    idle = _idle(specs, request, frozenset(subsets), choice.left_out, materialized)
+    subsets = {key: subset for key, subset in subsets.items() if key not in idle}
     read = {above for spec in specs for above in spec.upstream}
     return PlannedPartitions(
         subsets=subsets,
@@ -133,6 +135,34 @@ def plan_partitions(
             for key in sorted({*keys, *read})
             if book.of(key) is not None
         },
-        idle=frozenset(partitioned) - frozenset(subsets),
-        notes=tuple(f"left out: {lacking_text(one, request.now)}" for one in choice.left_out),
+        idle=frozenset(idle),
+        notes=(
+            *(f"left out: {lacking_text(one, request.now)}" for one in choice.left_out),
+            *(f"left out: {key} needs {above}, which has no value" for key, above in idle.items() if above),
+        ),
     )
+
+
+def _idle(
+    specs: Sequence[AssetSpec],
+    request: PartitionRequest,
+    executed: Container[str],
+    left_out: Sequence[LeftOut],
+    materialized: Container[str],
+) -> dict[str, str]:
+    """Return the assets that are not executed, each with the one upstream that gets no value; empty if told before."""
+    whole = {one.asset for one in left_out if request.book.of(one.asset) is None}
+    found: dict[str, str] = {}
+    for spec in specs:
+        partitioned = request.book.of(spec.key) is not None
+        above = next((key for key in spec.upstream if key in found and not _there(key, request, materialized)), None)
+        if spec.key in whole or (partitioned and spec.key not in executed):
+            found[spec.key] = ""
+        elif above is not None:
+            found[spec.key] = above
+    return found
+
+
+def _there(key: str, request: PartitionRequest, materialized: Container[str]) -> bool:
+    """Return whether an asset has a value, or a value of any partition."""
+    return key in materialized if request.book.of(key) is None else bool(request.executed.get(key))

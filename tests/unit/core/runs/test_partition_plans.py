@@ -70,6 +70,18 @@ def test_an_asset_of_which_nothing_is_executed_is_not_in_the_plan():
     assert "month@2024-01-01 needs" in found.notes[0]
 
 
+def test_what_needs_what_is_left_out_is_left_out_too():
+    found = plan("day month total last", "2024-01-05")
+    assert [spec.key for spec in found.assets] == ["day"]
+    assert [note.partition(" needs ")[0] for note in found.notes] == [
+        "left out: last",
+        "left out: month@2024-01-01",
+        "left out: total",
+    ]
+    found = plan("day month total", "2024-01-05", stored={"month": "2024-02-01"})
+    assert [spec.key for spec in found.assets] == ["day", "total"]
+
+
 def test_without_partitions_nothing_is_different():
     found = plan("raw")
     assert (found.partitions, found.sets) == ({}, {})
