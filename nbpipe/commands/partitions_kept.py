@@ -56,21 +56,22 @@ class PartitionsKept:
 
     def facts(self, asset: str) -> PartitionFacts:
         """See `PartitionStore.facts`."""
-        if asset not in self._facts:
+        found = self._facts.get(asset)
+        if found is None:
             workspace = self._workspace
             untouched = workspace.is_untouched
-            self._facts[asset] = (
-                PartitionFacts({}) if untouched else workspace.store.partitions.facts(workspace.env, asset)
-            )
-        return self._facts[asset]
+            found = PartitionFacts({}) if untouched else workspace.store.partitions.facts(workspace.env, asset)
+            self._facts[asset] = found
+        return found
 
     def recipes(self, asset: str) -> Mapping[int, Recipe]:
         """See `PartitionStore.recipes`."""
-        if asset not in self._recipes:
+        found = self._recipes.get(asset)
+        if found is None:
             workspace = self._workspace
-            untouched = workspace.is_untouched
-            self._recipes[asset] = {} if untouched else workspace.store.partitions.recipes(workspace.env, asset)
-        return self._recipes[asset]
+            found = {} if workspace.is_untouched else workspace.store.partitions.recipes(workspace.env, asset)
+            self._recipes[asset] = found
+        return found
 
     def _read_again(self) -> None:
         self._facts, self._recipes = {}, {}

@@ -47,12 +47,11 @@ def drifted_recipes(workspace: Workspace, state: PartitionState, key: str = "") 
     if workspace.is_untouched:
         return []
     recipes = workspace.store.partitions.recipes(workspace.env, state.asset.asset)
-    chunks = state.asset.facts.chunks
     if key:
         chunk_id, offset = state.of.address(key)
         used = {n for n, which in state.asset.facts.chunk(chunk_id).codes if offset in which}
     else:
-        used = {number for chunk in chunks.values() for number, _ in chunk.codes}
+        used = set(state.asset.facts.recipes)
     return [recipes[number] for number in sorted(used) if state.asset.drift.get(number) and number in recipes]
 
 

@@ -145,11 +145,12 @@ class AssessedPartitions:
     ) -> _Made:
         of = self._book.of(spec.key) or WHOLE
         links = self._book.links(spec)
-        told = {number: drift(recipe) for number, recipe in self._kept.recipes(spec.key).items()}
+        facts, recipes = self._kept.facts(spec.key), self._kept.recipes(spec.key)
+        told = {number: drift(recipes[number]) for number in sorted(facts.recipes) if number in recipes}
         asset = AssetPartitions(
             asset=spec.key,
             of=of,
-            facts=self._kept.facts(spec.key),
+            facts=facts,
             drift={number: reasons for number, (reasons, _) in told.items()},
             notes={number: notes for number, (_, notes) in told.items() if notes},
             links=links,

@@ -210,6 +210,11 @@ class PartitionFacts(msgspec.Struct, frozen=True, dict=True):
         """Return what has a value or was skipped."""
         return self.families(lambda chunk: chunk.executed)
 
+    @cached_property
+    def recipes(self) -> frozenset[int]:
+        """Return the numbers of the recipes by which partitions were made."""
+        return frozenset(number for chunk in self.chunks.values() for number, _ in chunk.codes)
+
     def families(self, pick: Callable[[ChunkFacts], BitMap]) -> Families:
         """Return ordinals from the offsets that `pick` finds in each chunk."""
         return compact(

@@ -151,7 +151,7 @@ class Project:
         state = self.store.states(ENV, [name]).get(name)
         return whole_facts(state.current.stored.data_version if state and state.current else None)
 
-    def _new(self, name, key, value):
+    def new(self, name, key, value):
         one, states = self.specs[name], self.store.states(ENV)
         inputs = {}
         for up in one.inputs:
@@ -180,7 +180,7 @@ class Project:
         return Inputs([(link, self._facts(link.upstream)) for link in links], NOW).fingerprint(*position)
 
     def _commit(self, name, key, value):
-        new = self._new(name, key, value)
+        new = self.new(name, key, value)
         if not key:
             self.store.commit([new])
             return
