@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from nbpipe.core.backfills.edges import edges_of
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.partitions.book import PartitionBook
 from nbpipe.core.partitions.fitting import link as fitted
@@ -103,10 +104,33 @@ def choose(
             fed.add(spec.key)
         if subset is None:
             runs = whole[spec.key] in asked.statuses if asked.statuses else not above or above & found.keys()
-            subset = single(WHOLE, "") if runs else nothing(WHOLE)
+            lacking = _lacking(spec, book, executed, found, now) if runs else None
+            if lacking is not None:
+                notes.append(f"left out: {spec.key} reads {lacking}, of which there is nothing")
+            subset = single(WHOLE, "") if runs and lacking is None else nothing(WHOLE)
         if subset:
             found[spec.key] = subset
     return Targets(subsets=found, notes=tuple(notes))
+
+
+def _lacking(
+    spec: AssetSpec,
+    book: PartitionBook,
+    executed: Mapping[str, PartitionSubset],
+    chosen: Mapping[str, PartitionSubset],
+    now: datetime,
+) -> str | None:
+    """Return an upstream with partitions that gives an asset without partitions nothing, and won't."""
+    for edge in edges_of(spec, book):
+        of = book.of(edge.upstream)
+        if of is None or (edge.loses is None and not edge.needs_some):
+            continue
+        there = executed.get(edge.upstream, nothing(of)) | chosen.get(edge.upstream, nothing(of))
+        link = edge.waits if edge.loses is None else edge.loses
+        wanted = link.upstream_of(single(WHOLE, ""), now)
+        if not wanted & there or (edge.loses is not None and wanted - there):
+            return edge.upstream
+    return None
 
 
 def executed_of(state: PartitionState) -> PartitionSubset:
