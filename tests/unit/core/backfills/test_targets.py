@@ -108,7 +108,7 @@ def test_what_lacks_an_input_that_is_not_asked_for_is_left_out_with_a_note():
 
 def test_an_asset_without_partitions_that_would_read_nothing_is_left_out():
     found, notes = chosen(
-        pipeline()[:1] + [asset("total", "day")], {"statuses": ("missing",)}, failed={"day": ALL_DAYS}
+        [*pipeline()[:1], asset("total", "day")], {"statuses": ("missing",)}, failed={"day": ALL_DAYS}
     )
     assert found == {}
     assert notes == ["left out: total reads day, of which there is nothing"]
