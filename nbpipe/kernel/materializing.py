@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from nbpipe import clock
@@ -29,6 +29,8 @@ from nbpipe.kernel.run_display import RunDisplay
 
 _PATIENCE = 0.5
 """Seconds without news after which the process of the run is looked at."""
+_SHARE = 4.0
+"""How much longer the run is left alone than showing it took."""
 
 
 def carry_out(name: str, words: list[str], session: LiveSession) -> Answer | None:
@@ -72,12 +74,18 @@ def start_run(
     workspace = session.workspace
     workspace.reload()
     plan = command.prepare(workspace, selection, stale=stale, partitions=partitions)
+    return start_plan(session, plan)
+
+
+def start_plan(session: LiveSession, plan: RunPlan) -> str | None:
+    """Start the run of a plan of what is saved; see `start_run`."""
+    workspace = session.workspace
     if not plan.steps:
         return None
     run_id = command.start(workspace, plan, trigger="notebook")
     session.follow(run_id)
     said = tempfile.TemporaryFile()  # noqa: SIM115 - the thread closes it
-    process = _spawn(workspace, run_id, said)
+    process = spawn(workspace, ["_run", run_id], said)
     threading.Thread(target=_attend, args=(workspace, run_id, process, said), name="nbpipe-run", daemon=True).start()
     return run_id
 
@@ -95,7 +103,7 @@ def _follow(workspace: Workspace, plan: RunPlan, run_id: str) -> Run:
     shown = RunDisplay(plan)
     shown.show()
     with tempfile.TemporaryFile() as said:
-        process = _spawn(workspace, run_id, said)
+        process = spawn(workspace, ["_run", run_id], said)
         try:
             for run in _news(workspace, run_id, process, said):
                 _tell(workspace, run, shown.update)
@@ -117,10 +125,13 @@ def _news(workspace: Workspace, run_id: str, process: subprocess.Popen[bytes], s
     store = workspace.store
     revision = store.revision()
     while True:
+        began = clock.monotonic()
         run = _current(workspace, run_id)
         yield run
         if run.status not in ACTIVE_RUN:
             return
+        with contextlib.suppress(subprocess.TimeoutExpired):  # showing many partitions must not take the run's time
+            process.wait(_SHARE * (clock.monotonic() - began))
         changed = store.wait_for_change(revision, _PATIENCE)
         if changed == revision and process.poll() is not None:
             _end_abandoned(workspace, run_id, said)
@@ -142,11 +153,18 @@ def _current(workspace: Workspace, run_id: str) -> Run:
     return run
 
 
-def _spawn(workspace: Workspace, run_id: str, said: int | IO[bytes]) -> subprocess.Popen[bytes]:
+def spawn(workspace: Workspace, what: Sequence[str], said: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a process of its own that carries out a command, and survives this kernel.
+
+    Args:
+        workspace: the project and environment to work in.
+        what: the command with its arguments.
+        said: where its output goes.
+    """
     # -P: a file of the working folder must not be taken for a module that nbpipe needs
     words = [sys.executable, "-P", "-m", "nbpipe.cli", "--env", workspace.env, "--project", str(workspace.root)]
     return subprocess.Popen(
-        [*words, "_run", run_id],
+        [*words, *what],
         stdin=subprocess.DEVNULL,
         stdout=said,
         stderr=subprocess.STDOUT,

@@ -49,7 +49,7 @@ LOOKS: Mapping[str, StatusLook] = {
         word="queued", sign="◆", shape="diamond", ink="#7440c9", fill="#f4edfd", dark_ink="#d2a8ff", dark_fill="#231a33"
     ),
     "skipped": StatusLook(
-        word="skipped", sign="○", shape="ring", ink="#1b7c83", fill="#e6f6f7", dark_ink="#76d3d9", dark_fill="#10282a"
+        word="skipped", sign="○", shape="ring", ink="#13696f", fill="#e6f6f7", dark_ink="#76d3d9", dark_fill="#10282a"
     ),
 }
 

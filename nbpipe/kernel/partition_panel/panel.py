@@ -181,13 +181,11 @@ class PartitionsPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
             self._controls.say(said, refused=refused)
 
     def _materialize(self) -> str:
-        model = self._model
-        self._run = actions.materialize(cast("LiveSession", self._session), model.asset, model.meant)
+        self._run = actions.materialize(cast("LiveSession", self._session), self._model)
         return "There is nothing to run." if self._run is None else "The run has started; the cells follow it."
 
     def _backfill(self) -> str:
-        model = self._model
-        found = actions.backfill(cast("LiveSession", self._session), model.asset, model.meant)
+        found = actions.backfill(cast("LiveSession", self._session), self._model)
         if found is None:
             return "There is nothing to run."
         return f"Backfill {found} has started; the cells follow it."
