@@ -3,7 +3,7 @@
 Read in this order: `zones` (local time), `grains` and `crons` (time as numbered windows), `registries` (keys that
 have no arithmetic), `sets` with `texts` and `spec_syntax` (dimensions and how they are written), `subsets` and `ranges`
 (some partitions of a set), `mapping_syntax`, `fitting`, `mappings` and `links` (which partitions feed which), `chunks`
-(what is kept), `layouts` (for which sets), `recipes` and `inputs` (how and from what it was made), `records` (what is put
-into the state store), `state` with `carrying` and `counts` (what follows), `explaining` (why, in words), `assessing`
-(next to assets that have no partitions).
+(what is kept), `layouts` (for which sets), `recipes` and `inputs` (how and from what it was made), `records` (what is
+put into the state store), `state` with `carrying` and `counts` (what follows), `explaining` (why, in words),
+`assessing` (next to assets that have no partitions).
 """
