@@ -123,7 +123,8 @@ def progress_of(store: RunStore, run: Run) -> list[AssetProgress]:
         whole = AssetOutcome(counts)
         rows = store.run_assets(run.id, assets=[asset], outcomes=["failed"], limit=1) if whole.failed else []
         if not rows and whole.lost:
-            rows = [row for row in store.run_assets(run.id, assets=[asset], outcomes=["skipped"]) if not row.done][:1]
+            lost = store.run_assets(run.id, assets=[asset], outcomes=["skipped", "canceled"], limit=_FEW)
+            rows = [row for row in lost if not row.done][:1]
         error = None
         if rows:
             error = f"{rows[0].partition}: {rows[0].error}" if rows[0].partition else rows[0].error

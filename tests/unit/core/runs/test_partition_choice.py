@@ -19,7 +19,8 @@ JANUARY, MARCH = "2024-01-01..2024-01-31", "2024-03-01..2024-03-31"
 def asset(key, upstream="", partitions=None, *, own=False, **options):
     """Write an asset; a mapping is given as `UPSTREAM=RULE`."""
     rules = tuple(tuple(rule.split("=", 1)) for rule in options.pop("map", ()))
-    found = spec(key, upstream, options=AssetOptions(partitions=partitions, map=rules), **options)
+    written = AssetOptions(partitions=partitions, map=rules, backfill=options.pop("backfill", None))
+    found = spec(key, upstream, options=written, **options)
     if own:
         found = msgspec.structs.replace(found, inputs=tuple(sorted((*found.inputs, key))))
     return found
