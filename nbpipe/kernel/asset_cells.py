@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.records import Materialization
 from nbpipe.kernel.captures import replay
 from nbpipe.kernel.executions import AssetCell, Execution, Work
@@ -30,6 +31,17 @@ class AssetCells(Workbench):
         for key, value in loaded.items():
             self.names.bind(key, value)
         replay(self.shell, self.store.details(next(iter(current.values())).id).displays)
+
+    def linked_versions(self, sets: Mapping[str, str], spec: AssetSpec) -> Mapping[str, str]:
+        """Return what stands for the data of each upstream with partitions; see `staleness.out_of_date`.
+
+        Args:
+            sets: SPEC of the partitions of those upstreams.
+            spec: an asset without partitions.
+        """
+        from nbpipe.kernel.partitions.whole import linked_versions
+
+        return linked_versions(self.store, self.env, sets, [spec])
 
     def execute(self, cell: AssetCell) -> tuple[Materialization, ...]:
         """Run the body and commit what it computes.

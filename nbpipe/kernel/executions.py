@@ -6,7 +6,7 @@ import types
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.records import Materialization
@@ -14,9 +14,6 @@ from nbpipe.errors import DefinitionError
 from nbpipe.kernel.bodies import Body
 from nbpipe.kernel.captures import Displays
 from nbpipe.kernel.context import Context
-
-if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
-    from nbpipe.core.partitions.subsets import PartitionSubset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +37,8 @@ class AssetCell:
     """Source text by component hash."""
     sets: Mapping[str, str] = field(default_factory=dict)
     """SPEC of the partitions of those of its assets and their inputs that have some."""
-    chosen: PartitionSubset | None = None
-    """Which of its partitions to execute; None for a cell without partitions."""
+    chosen: tuple[str, ...] | None = None
+    """Keys of its partitions to execute, in their order; None for a cell without partitions."""
     only_stale: bool = False
     """Leave those of its partitions that prove unchanged when their turn comes."""
 
@@ -49,6 +46,11 @@ class AssetCell:
     def name(self) -> str:
         """Name the cell in messages and as owner of what it publishes."""
         return " ".join(spec.key for spec in self.specs)
+
+    @property
+    def label(self) -> str:
+        """Name the cell with the partition that it is executed for, if it is one."""
+        return f"{self.name}@{self.chosen[0]}" if self.chosen is not None and len(self.chosen) == 1 else self.name
 
 
 class Inputs(Protocol):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
@@ -14,21 +15,21 @@ from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetSpec, NotebookDef
 from nbpipe.core.reading.declarations import LATER_CELL_MAGICS, parse_asset, split_cell
 from nbpipe.core.reading.notebooks import PARAMETERS_TAG, NotebookFacts
-from nbpipe.core.reasons import age_text
-from nbpipe.core.records import AssetState, Materialization
+from nbpipe.core.records import Materialization
+from nbpipe.core.references import Reference
 from nbpipe.core.resolving.kinds import declares
-from nbpipe.core.staleness import is_watched, out_of_date
-from nbpipe.errors import MissingValueError, NbpipeError, StoredValueError, UnknownNameError
+from nbpipe.errors import NbpipeError, UnknownNameError
 from nbpipe.kernel.asset_cells import AssetCells
 from nbpipe.kernel.executions import AssetCell
 from nbpipe.kernel.identity import find_notebook, located
 from nbpipe.kernel.live_checks import check_cell, refuse_differences, refuse_duplicates, refuse_unfinished
 from nbpipe.kernel.live_notebook import LiveNotebook
 from nbpipe.kernel.live_resolution import LiveResolution
+from nbpipe.kernel.live_values import LiveValues
 from nbpipe.kernel.loaded_modules import LoadedModules
 from nbpipe.kernel.parameter_values import ParameterValues
 from nbpipe.kernel.project_files import ProjectFiles
-from nbpipe.kernel.sayings import say, shape, warn
+from nbpipe.kernel.sayings import warn
 from nbpipe.kernel.sessions import CurrentCell, Located
 from nbpipe.kernel.shells import earlier_cells, executed_text, transformer
 from nbpipe.kernel.started_runs import StartedRuns
@@ -62,8 +63,7 @@ class LiveSession:
         workspace = Workspace.open(notebook.parent if notebook else None)
         self.workspace, self.notebook = workspace, notebook
         self.live = LiveNotebook(_path_of(notebook, workspace.root), transformer(self.shell))
-        self._forced: set[str] = set()
-        self._reasons: tuple[str, ...] = ()
+        self.values = LiveValues(workspace, self.parameters, lambda: self.cells, self.partitions_of)
         self._resolution: LiveResolution | None = None
         self._read_at: object = None
         self._searched: object = None
@@ -110,6 +110,7 @@ class LiveSession:
         self._plain = self._execute_plain(info.cell_id, source)
         if self._plain is None:
             return
+        self.values.let_go()
         reads = self.live.cell(self._plain).code.reads
         wanted = {read.name: read for read in reads if read.name not in self.shell.user_ns}
         if wanted:
@@ -117,7 +118,7 @@ class LiveSession:
             known = self.known_assets()
             for name, read in wanted.items():
                 if name in known:
-                    self._bind_stored(name, wanted_now=not read.deferred)
+                    self.values.bind(name, wanted_now=not read.deferred)
 
     def after_cell(self, result: ExecutionResult) -> None:
         """Learn what a plain cell bound; warn if it gave an asset's name another value."""
@@ -169,13 +170,26 @@ class LiveSession:
         path = self.live.path
         return own | {key for key, spec in self.workspace.definitions.assets.items() if spec.cell.notebook != path}
 
+    def value(self, reference: Reference) -> Any:
+        """See `Session`."""
+        self.workspace.reload()
+        return self.values.value(reference.asset, key=reference.partition, version=reference.version)
+
+    def partitions_of(self, asset: str) -> str | None:
+        """Return the SPEC of the partitions of an asset, as it is known here; None if it has none."""
+        for cell in self.facts.cells:
+            if cell.declaration is not None and asset in cell.names and declares(cell):
+                return cell.declaration.options.partitions
+        spec = self.workspace.definitions.assets.get(asset)
+        return None if spec is None or spec.cell.notebook == self.live.path else spec.options.partitions
+
     def force(self, assets: tuple[str, ...]) -> None:
         """Execute the next run of these assets' cells whatever their state; without a name, of all here."""
         own = self.notebook_assets()
         for name in assets:
             if name not in own:
                 raise UnknownNameError("asset", name, own, hint="%force takes assets of this notebook")
-        self._forced.update(assets or own)
+        self.values.forced.update(assets or own)
 
     def place(self, notebook: str) -> None:
         """Take `notebook` for the one of this kernel; what was executed here so far still counts."""
@@ -209,18 +223,16 @@ class LiveSession:
         self._warn_of_new_name(cell_id, cell.assets, named=named)
         specs = resolution.assets(cell)
         asset_cell = self._asset_cell(resolution, specs, place, body)
-        if not self._must_run(asset_cell):
+        admitted = self.values.admit(asset_cell)
+        if admitted is None:
             return None
         refuse_unfinished(specs, self.live, {each.cell_id: each.index for each in self.facts.cells})
         self._modules.refuse_changed(specs)
-        return asset_cell
+        return admitted
 
     def committed(self, cell: AssetCell, materializations: tuple[Materialization, ...]) -> None:
         """Say in one line what was stored and why the cell ran."""
-        self._forced.difference_update(spec.key for spec in cell.specs)
-        sizes = "; ".join(filter(None, map(shape, materializations)))
-        why = f" ({self._reasons[0]})" if self._reasons else ""
-        say(f"{cell.name}: materialized{sizes}{why}")
+        self.values.committed(cell, materializations)
         if any(each.version > self.workspace.config.retention.values for each in materializations):
             self._retain()
 
@@ -241,7 +253,7 @@ class LiveSession:
         """Bind the values that a job has just materialized, where their names are bound here."""
         for name in assets:
             if name in self.shell.user_ns:
-                self._bind_stored(name)
+                self.values.bind(name)
 
     def seen(self) -> Workspace:
         """Return the project as this kernel knows it: what was executed here counts, saved or not."""
@@ -335,60 +347,11 @@ class LiveSession:
             sources=resolution.resolved.sources,
         )
 
-    def _must_run(self, cell: AssetCell) -> bool:
-        keys = {spec.key for spec in cell.specs}
-        states = self.workspace.states({*keys, *(key for spec in cell.specs for key in spec.inputs)})
-        self._reasons = ("forced",) if keys & self._forced else self._why(cell, states)
-        if self._reasons:
-            return True
-        current = {key: found for key in sorted(keys) if (found := states[key].current) is not None}
-        try:
-            self.cells.load(cell, current)
-        except MissingValueError as error:
-            self._reasons = (str(error),)
-            return True
-        say(f"{cell.name}: {_fresh_line(cell, states)}")
-        return False
-
-    def _why(self, cell: AssetCell, states: Mapping[str, AssetState]) -> tuple[str, ...]:
-        reasons: list[str] = []
-        for spec in cell.specs:
-            parameters = self.parameters.effective(spec.parameters, cell.defaults)
-            files = self.workspace.project.file_hash
-            reasons += out_of_date(spec, states, files=files, parameters=parameters, now=clock.now())
-        return tuple(dict.fromkeys(reasons))
-
-    def _bind_stored(self, name: str, *, wanted_now: bool = True) -> None:
-        try:
-            value = self.cells.values.load_current(name)[1]
-        except MissingValueError as error:
-            if wanted_now:
-                warn(str(error))
-        except StoredValueError as error:
-            warn(f"asset {name} can't be loaded: {error}")
-        else:
-            self.cells.names.bind(name, value)
-
 
 def _path_of(notebook: Path | None, root: Path) -> str:
     """Return the path of a notebook relative to the root; of a session without one, a name in its folder."""
     place = Path.cwd().resolve() / _NO_FILE if notebook is None else notebook
     return place.relative_to(root).as_posix() if place.is_relative_to(root) else _NO_FILE
-
-
-def _fresh_line(cell: AssetCell, states: Mapping[str, AssetState]) -> str:
-    spec = cell.specs[0]
-    state = states[spec.key]
-    if state.held and state.current is not None:
-        return f"held at version {state.current.version} after a rollback; %force {cell.name} runs it again"
-    unlimited = spec.options.fresh_for is None
-    if unlimited and state.current is not None and not is_watched(spec, state.current):
-        age = age_text(clock.now() - state.current.created_at)
-        return (
-            f"loaded; stored {age}, and nbpipe sees nothing that it reads: "
-            f"%force {cell.name} runs it again, --fresh-for 1d does so daily"
-        )
-    return f"up to date, loaded; %force {cell.name} runs it again"
 
 
 def _texts(notebook: NotebookDef) -> list[tuple[str, str]]:

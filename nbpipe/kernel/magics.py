@@ -25,9 +25,10 @@ from nbpipe.kernel.tracebacks import own_errors
 _PARTITION_MAGICS = frozenset({"backfill", "partition"})
 """Known, but this version can't do them."""
 
-_ASSET_LINE_USAGE = """%asset NAME[#VERSION]
+_ASSET_LINE_USAGE = """%asset NAME[@PARTITION][#VERSION]
 
-Return the stored value of an asset, for example `df = %asset orders` or `old = %asset orders#3`.
+Return the stored value of an asset, for example `df = %asset orders`, `old = %asset orders#3` or
+`day = %asset daily@2024-01-01`. Without a key, that of the current partition of this notebook (%partition).
 
 """
 _FORCE_USAGE = """%force [NAME...]
@@ -82,7 +83,7 @@ class PipelineMagics(Magics):
             reference = parse_reference(line)
             session = self._session()
             try:
-                return session.cells.values.load_current(reference.asset, version=reference.version)[1]
+                return session.value(reference)
             except MissingValueError:
                 known = session.known_assets()
                 if reference.asset in known or reference.version is not None:

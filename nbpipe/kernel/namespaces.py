@@ -91,6 +91,12 @@ class NotebookNamespace:
         self._names[name] = value
         self._bound.add(name)
 
+    def let_go(self, name: str) -> None:
+        """Unbind an asset's name, unless somebody else has bound it since."""
+        if name in self._bound:
+            self._bound.discard(name)
+            self._names.pop(name, None)
+
     def __contains__(self, name: object) -> bool:
         return name in self._names
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
@@ -11,6 +11,7 @@ from nbpipe.commands.current import set_current
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.reading.declarations import split_cell
 from nbpipe.core.records import Materialization
+from nbpipe.core.references import Reference
 from nbpipe.kernel.asset_cells import AssetCells
 from nbpipe.kernel.executions import AssetCell
 
@@ -72,6 +73,14 @@ class Session(Protocol):
 
         Raises:
             NbpipeError: the cell can't be executed as it is written.
+        """
+
+    def value(self, reference: Reference) -> Any:
+        """Return the stored value that a reference names; of an asset with partitions, the current one if none is.
+
+        Raises:
+            UnknownNameError: there is no such partition.
+            MissingValueError: it was never materialized, or has no such version.
         """
 
     def known_assets(self) -> Collection[str]:

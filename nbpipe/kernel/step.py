@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
@@ -20,9 +22,10 @@ from nbpipe.core.ports import StateStore
 from nbpipe.core.reading.declarations import parse_asset, split_cell
 from nbpipe.core.reading.names import analyze
 from nbpipe.core.records import AssetState, Materialization
+from nbpipe.core.references import Reference
 from nbpipe.core.runs.plans import StepRequest
 from nbpipe.core.staleness import out_of_date
-from nbpipe.errors import RefusedError, StoredValueError
+from nbpipe.errors import RefusedError, StoredValueError, UsageError
 from nbpipe.io.registry import IoRegistry, open_io
 from nbpipe.kernel.asset_cells import AssetCells
 from nbpipe.kernel.executions import AssetCell
@@ -121,6 +124,8 @@ class StepSession:
         A whole notebook behaves as Run All: a stored value that is up to date is loaded, and shown as it was.
         """
         cell = self._cell(line, body)
+        if cell.specs[0].key in cell.sets:
+            return self._partitioned(cell)
         whole = self.request.step.whole
         if not whole and self.request.mode != "stale":
             return cell
@@ -132,9 +137,24 @@ class StepSession:
         say(f"{cell.name}: {'up to date, loaded' if whole else 'unchanged, not executed'}")
         return None
 
+    def _partitioned(self, cell: AssetCell) -> AssetCell | None:
+        """Return the cell with the partitions that the plan names; of a whole notebook, one as in a person's kernel."""
+        from nbpipe.kernel.partitions.planned import loaded, planned_keys
+
+        spec = cell.specs[0]
+        keys = planned_keys(self.cells, spec.key, cell.sets[spec.key], self.request.partitions.get(spec.key))
+        cell = replace(cell, chosen=keys, only_stale=self.request.mode == "stale")
+        if self.request.step.whole and len(keys) == 1 and loaded(self.cells, cell):
+            return None
+        return cell
+
     def known_assets(self) -> Collection[str]:
         """Return the names of all assets of the project."""
         return self._known
+
+    def value(self, reference: Reference) -> Any:
+        """See `Session`."""
+        return self._value(reference.asset, key=reference.partition, version=reference.version)
 
     def force(self, assets: tuple[str, ...]) -> None:
         """Nothing to do: the plan says what executes."""
@@ -152,14 +172,15 @@ class StepSession:
         self.store.close()
 
     def _cell(self, line: str, body: str) -> AssetCell:
-        names = parse_asset(line).names or _unnamed(body, self.shell)
-        specs = tuple(self._specs[name] for name in names if name in self._specs)
-        if len(specs) != len(names) or not specs:
-            raise RefusedError(f"the plan of this run does not select {' '.join(names) or 'this cell'}")
+        declared = parse_asset(line).names or _unnamed(body, self.shell)
+        specs = tuple(self._specs[name] for name in declared if name in self._specs)
+        if len(specs) != len(declared) or not specs:
+            raise RefusedError(f"the plan of this run does not select {' '.join(declared) or 'this cell'}")
         index = specs[0].cell.index
         binds = {name for cell in self.request.step.cells for name in cell.binds}
         above = {name for cell in self.request.step.cells if cell.index < index for name in cell.binds}
         place = self._current.located(line, body)
+        names = {name for spec in specs for name in (spec.key, *spec.inputs)}
         return AssetCell(
             specs=specs,
             source=place.source,
@@ -169,6 +190,7 @@ class StepSession:
             protected=binds | self._known,
             defaults=self.request.parameter_defaults,
             sources=self.request.sources,
+            sets={name: self.request.sets[name] for name in sorted(names) if name in self.request.sets},
         )
 
     def _loaded(self, cell: AssetCell, states: Mapping[str, AssetState]) -> bool:
@@ -185,7 +207,14 @@ class StepSession:
         reasons: list[str] = []
         for spec in cell.specs:
             parameters = self.parameters.effective(spec.parameters, cell.defaults)
-            reasons += out_of_date(spec, states, files=self.cells.files.hash, parameters=parameters, now=clock.now())
+            reasons += out_of_date(
+                spec,
+                states,
+                files=self.cells.files.hash,
+                parameters=parameters,
+                now=clock.now(),
+                versions=self.cells.linked_versions(cell.sets, spec) if cell.sets else {},
+            )
         return reasons
 
     def _load_read(self, source: str) -> None:
@@ -193,9 +222,25 @@ class StepSession:
         for name in dict.fromkeys(read.name for read in facts.reads):
             if name in self._known and name not in self.cells.names:
                 try:
-                    self.cells.names.bind(name, self.cells.values.load_current(name)[1])
-                except StoredValueError as error:
+                    self.cells.names.bind(name, self._value(name))
+                except (StoredValueError, UsageError) as error:
                     warn(str(error))
+
+    def _value(self, name: str, *, key: str = "", version: int | None = None) -> Any:
+        """Return what a view cell sees of an asset: of one with partitions, the last one that this run is about."""
+        sets = self.request.sets
+        if name not in sets and (key or self.store.materialization(self.request.env, name) is None):
+            spec = self.workspace.definitions.assets.get(name)
+            sets = {} if spec is None or spec.options.partitions is None else {name: spec.options.partitions}
+        if name not in sets:
+            if key:
+                raise UsageError(f"asset {name} has no partitions: leave out @{key}")
+            return self.cells.values.load_current(name, version=version)[1]
+        from nbpipe.kernel.partitions.planned import planned_keys
+        from nbpipe.kernel.partitions.stored import value_at
+
+        keys = (key,) if key else planned_keys(self.cells, name, sets[name], self.request.partitions.get(name))
+        return value_at(self.cells, name, sets[name], keys[-1] if keys else None, version=version)
 
 
 def _unnamed(body: str, shell: InteractiveShell) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.drift import FileHash, made_reasons
@@ -14,6 +15,7 @@ from nbpipe.core.ports import StateStore
 from nbpipe.core.reasons import FAILED, NEVER, NEWER, value_reasons
 from nbpipe.kernel.partitions.reading import Sources
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _UNKNOWN = ("code changed",)
 """Why a partition is out of date whose recipe is not known."""
 
@@ -52,14 +54,14 @@ class Judge:
         position: Position,
         *,
         failure: tuple[str, ...] = (FAILED,),
-        recorded: Callable[[], Mapping[str, str]] = dict,
+        recorded: Mapping[str, str] = _NOTHING,
     ) -> tuple[str, ...]:
         """Return why a partition would be executed now; nothing if what is stored is up to date.
 
         Args:
             position: of the partition.
             failure: what to say if its latest attempt failed.
-            recorded: gives the data versions of its inputs as they were recorded, to name what changed.
+            recorded: data versions of its inputs as they were recorded, to name what changed.
         """
         chunk, offset = self._chunk(position)
         if offset in chunk.held:
@@ -69,7 +71,7 @@ class Judge:
             return (*failed, NEVER)
         found = [*self._recipe_reasons(chunk, offset)]
         if chunk.inputs.get(offset) != self._sources.fingerprint(position):
-            found += self._newer(position, recorded())
+            found += self._newer(position, recorded)
         return (*found, *failed)
 
     def is_skipped(self, position: Position) -> bool:

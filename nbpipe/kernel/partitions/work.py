@@ -102,7 +102,7 @@ class PartitionWork:
         self._commits = Commits(self._bench, {asset: of for asset, of in sets.items() if of is not None})
         self._sources = {spec.key: Sources(store, env, book, spec) for spec in cell.specs}
         self._sieve = Sieve(self._bench, cell, self._sources)
-        self._keys = tuple(cell.chosen or ())
+        self._keys = cell.chosen or ()
         self._teller = Teller(len(self._keys))
 
     def _groups(self) -> Iterator[tuple[str, ...]]:
