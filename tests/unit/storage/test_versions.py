@@ -11,11 +11,14 @@ import pytest
 import sqlalchemy as sa
 from pyroaring import BitMap
 
+from nbpipe.core.partitions.chunks import ChunkFacts, number_of
+from nbpipe.core.partitions.recipes import Recipe
 from nbpipe.core.partitions.registries import KeyRegistry
 from nbpipe.core.partitions.sets import CHUNK
 from nbpipe.errors import StateSchemaError
 from nbpipe.storage import schema, versions
 from nbpipe.storage.open import open_store
+from nbpipe.storage.partition_chunks import KeptChunk
 from nbpipe.storage.sqlite import SQLiteDatabase
 from nbpipe.storage.versions import MIGRATIONS, run_migrations, upgrade
 from tests.databases import fresh_schema, postgresql_programs
@@ -122,6 +125,24 @@ def test_a_store_of_a_released_version_opens_with_all_it_holds(tmp_path, release
     store.close()
     open_store("sqlite:///new.db", root=tmp_path).close()
     assert tables(tmp_path / "old.db")[0].keys() == tables(tmp_path / "new.db")[0].keys()
+
+
+def test_partitions_that_were_skipped_have_a_recipe_after_the_migration_if_their_code_is_known(tmp_path):
+    facts = ChunkFacts(skipped=BitMap([1, 2]), codes=((7, BitMap([2])), (number_of("c1"), BitMap([1]))))
+    old = sqlite3.connect(tmp_path / "old.db")
+    old.executescript(RELEASED[0].read_text())
+    old.execute(
+        "INSERT INTO partition_chunks (asset_id, family, block, revision, facts, places) VALUES (2, '', 0, 1, ?, ?)",
+        (facts.to_bytes(), KeptChunk().places()),
+    )
+    old.commit()
+    old.close()
+    store = open_store("sqlite:///old.db", root=tmp_path)
+    made = Recipe(code=(("body", "h1"),), code_version="c1")
+    assert store.partitions.recipes("default", "b") == {made.number: made}
+    codes = store.partitions.facts("default", "b").chunk(((), 0)).codes
+    assert codes == ((7, BitMap([2])), (made.number, BitMap([1])))
+    store.close()
 
 
 @pytest.fixture
