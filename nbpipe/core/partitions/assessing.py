@@ -22,7 +22,7 @@ from nbpipe.core.partitions.links import WHOLE, Link
 from nbpipe.core.partitions.recipes import Recipe
 from nbpipe.core.partitions.sets import PartitionSet
 from nbpipe.core.partitions.state import AssetPartitions, PartitionState, Standing, assess_asset, troubling
-from nbpipe.core.partitions.subsets import Families, PartitionSubset, difference, intersection
+from nbpipe.core.partitions.subsets import Families, PartitionSubset, intersection
 from nbpipe.core.reasons import NEVER
 from nbpipe.core.records import AssetState
 from nbpipe.core.staleness import Assessment, trouble_of
@@ -122,9 +122,9 @@ class AssessedPartitions:
         above = intersection(fed.families, troubling(self._book.link(spec, upstream), state.standing))
         if not above:
             return "" if intersection(fed.families, state.total) else "is missing"
-        if not difference(above, state.standing.missing):
-            return "is missing"
-        return "failed" if intersection(above, state.standing.failed) else "is stale"
+        if intersection(above, state.standing.failed):
+            return "failed"
+        return "is missing" if intersection(above, state.standing.missing) else "is stale"
 
     def _fed(self, spec: AssetSpec, upstream: str) -> PartitionSubset | None:
         """Return the partitions that feed an asset without partitions; None if that can't be said."""

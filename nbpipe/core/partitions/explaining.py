@@ -195,7 +195,7 @@ def _troubles(
 ) -> Iterator[tuple[str, Families]]:
     """Yield what is wrong with some bad partitions of an upstream, and the partitions that they feed."""
     left = reached
-    for text, which in (("is missing", above.missing), ("failed", above.failed), ("is stale", bad)):
+    for text, which in (("failed", above.failed), ("is missing", above.missing), ("is stale", bad)):
         found = intersection(fed_by(link, intersection(bad, which), now), left)
         left = difference(left, found)
         if found:
