@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from nbpipe.core.keys import AssetKey
     from nbpipe.errors import NbpipeError
-    from nbpipe.kernel.twins import force, partitions
+    from nbpipe.kernel.twins import force, partition, partitions
 
 __version__ = "0.1.0"
 
@@ -42,6 +42,7 @@ __all__ = [
     "lineage",
     "load",
     "materialize",
+    "partition",
     "partition_keys",
     "partitions",
     "runs",
@@ -62,6 +63,7 @@ _HOMES = {
     "load": "nbpipe.commands.api",
     "materialize": "nbpipe.commands.api",
     "partition_keys": "nbpipe.commands.api",
+    "partition": "nbpipe.kernel.twins",
     "partitions": "nbpipe.kernel.twins",
     "runs": "nbpipe.commands.api",
     "status": "nbpipe.commands.api",

@@ -175,6 +175,12 @@ class LiveSession:
         self.workspace.reload()
         return self.values.value(reference.asset, key=reference.partition, version=reference.version)
 
+    def choose_partition(self, key: str) -> Any:
+        """See `Session`."""
+        self.workspace.reload()
+        own = {asset: text for asset in self.notebook_assets() if (text := self.partitions_of(asset)) is not None}
+        return self.values.choose(key, own)
+
     def partitions_of(self, asset: str) -> str | None:
         """Return the SPEC of the partitions of an asset, as it is known here; None if it has none."""
         for cell in self.facts.cells:

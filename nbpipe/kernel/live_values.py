@@ -18,7 +18,8 @@ from nbpipe.kernel.parameter_values import ParameterValues
 from nbpipe.kernel.sayings import say, shape, warn
 
 if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
-    from nbpipe.kernel.partitions.current import CurrentPartitions
+    from nbpipe.core.partitions.sets import PartitionSet
+    from nbpipe.kernel.partitions.current import CurrentPartitions, Shown
 
 
 class LiveValues:
@@ -153,6 +154,35 @@ class LiveValues:
         if key:
             raise UsageError(f"asset {name} has no partitions: leave out @{key}")
         return self._cells().values.load_current(name, version=version)[1]
+
+    def choose(self, key: str, sets: Mapping[str, str]) -> Any:
+        """Make a key the current partition and say so; without one, return what shows and sets it.
+
+        Args:
+            key: of a partition, or nothing.
+            sets: SPEC by asset, of the notebook's assets with partitions.
+
+        Raises:
+            UnknownNameError: no set has the key; names the nearest.
+            UsageError: the notebook has no asset with partitions.
+        """
+        from nbpipe.kernel.partitions.current import text_of
+
+        if key:
+            self.current.choose(key, sets)
+            self.let_go()
+        shown = self.current.shown(sets)
+        if key or getattr(self._cells().shell, "kernel", None) is None:  # a terminal has no controls
+            say(text_of(shown))
+            return None
+        from nbpipe.kernel.partitions.slider import PartitionControls
+
+        def move(of: PartitionSet, index: int, part: str) -> list[Shown]:
+            self.current.choose_part(of, index, part)
+            self.let_go()
+            return self.current.shown(sets)
+
+        return PartitionControls(shown, move)
 
     def let_go(self) -> None:
         """Unbind the values of other partitions than the current one: they are loaded again when they are read."""

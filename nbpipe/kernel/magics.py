@@ -22,7 +22,7 @@ from nbpipe.errors import MissingValueError, UnknownNameError, UsageError
 from nbpipe.kernel.sessions import Session, session_of
 from nbpipe.kernel.tracebacks import own_errors
 
-_PARTITION_MAGICS = frozenset({"backfill", "partition"})
+_PARTITION_MAGICS = frozenset({"partition"})
 """Known, but this version can't do them."""
 
 _ASSET_LINE_USAGE = """%asset NAME[@PARTITION][#VERSION]
@@ -35,6 +35,11 @@ _FORCE_USAGE = """%force [NAME...]
 
 The next run of the cells of these assets executes them, also if nothing changed. Without a name: of all
 assets of this notebook."""
+_PARTITION_USAGE = """%partition [KEY]
+
+Make KEY the current partition of this notebook: cells with partitions that run, and names of their assets that are
+read, are about this one; sets with other windows take the one in which it begins. Without KEY: show the current one,
+and controls that set it. At first it is the latest complete one."""
 _PROJECT_USAGE = """%project NOTEBOOK
 
 Say which notebook this is, where nbpipe can't find out; the path is relative to the working folder."""
@@ -50,6 +55,7 @@ class PipelineMagics(Magics):
         lines: dict[str, Callable[..., Any]] = {
             "asset": self.asset_line,
             "force": self.force,
+            "partition": self.partition,
             "project": self.project,
         }
         for name in MAGIC_COMMANDS:
@@ -109,6 +115,16 @@ class PipelineMagics(Magics):
             print(f"the next run of {cells} executes it")  # noqa: T201 - see `asset`
 
     @no_var_expand
+    def partition(self, line: str) -> Any:
+        """Set or show the current partition of this notebook."""
+        __tracebackhide__ = True
+        if _help(line):
+            print(_PARTITION_USAGE)  # noqa: T201 - see `asset`
+            return None
+        with own_errors():
+            return self._session().choose_partition(_unquoted(line.strip()))
+
+    @no_var_expand
     def project(self, line: str) -> None:
         """Say which notebook this is."""
         __tracebackhide__ = True
@@ -147,6 +163,12 @@ def _refusal(name: str) -> Callable[..., None]:
 
     refuse.__doc__ = f"{mark}{name} is not available in this version."
     return cast("Callable[..., None]", no_var_expand(refuse))
+
+
+def _unquoted(text: str) -> str:
+    """Take off the quotes in which a whole text stands."""
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in text[1:-1]
+    return text[1:-1] if quoted else text
 
 
 def _help(line: str) -> bool:

@@ -83,6 +83,14 @@ class Session(Protocol):
             MissingValueError: it was never materialized, or has no such version.
         """
 
+    def choose_partition(self, key: str) -> Any:
+        """Make a key the current partition of the notebook; without one, return what shows and sets it.
+
+        Raises:
+            UnknownNameError: no asset of the notebook has the key; names the nearest.
+            UsageError: no asset of the notebook has partitions.
+        """
+
     def known_assets(self) -> Collection[str]:
         """Return the names of all assets of the project."""
 

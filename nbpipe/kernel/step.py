@@ -156,6 +156,10 @@ class StepSession:
         """See `Session`."""
         return self._value(reference.asset, key=reference.partition, version=reference.version)
 
+    def choose_partition(self, key: str) -> None:  # noqa: ARG002 - the plan says which
+        """Say that the plan decides."""
+        say("a run executes the partitions of its plan: %partition does nothing here")
+
     def force(self, assets: tuple[str, ...]) -> None:
         """Nothing to do: the plan says what executes."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 
@@ -51,3 +51,22 @@ def partitions(asset: str) -> PartitionsPanel | PartitionsPicture:
 
     with Workspace.open() as workspace:
         return partitions_picture(workspace, asset)
+
+
+def partition(key: str = "") -> Any:
+    """Make a key the current partition of this notebook; see `%partition`.
+
+    Args:
+        key: of a partition of one of its assets. Without one nothing changes, and what shows the current partition,
+            and sets it, is returned.
+
+    Raises:
+        RefusedError: the extension is not loaded here.
+        UnknownNameError: no asset of the notebook has this key; names the nearest.
+        UsageError: no asset of the notebook has partitions.
+    """
+    shell = get_ipython()
+    session = None if shell is None else session_of(shell)
+    if session is None:
+        raise RefusedError("nbpipe.partition works in a notebook: run %load_ext nbpipe first")
+    return session.choose_partition(key)

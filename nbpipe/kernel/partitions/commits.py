@@ -53,7 +53,13 @@ class Commits:
         for asset, marked in self._marked.items():
             marked.update(dict.fromkeys(keys))
             self._bench.store.partitions.start(
-                self._bench.env, asset, self._families(asset, keys), run_id=run_id, at=clock.now(), label=_label(keys)
+                self._bench.env,
+                asset,
+                self._families(asset, keys),
+                run_id=run_id,
+                at=clock.now(),
+                label=_label(keys),
+                keys=keys,
             )
 
     def add(self, new: NewPartition, value: Any) -> None:

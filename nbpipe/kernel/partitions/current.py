@@ -97,3 +97,8 @@ class CurrentPartitions:
             if spec is None or self._choices.key(set_of(self._bench, asset, spec), clock.now()) != key:
                 del self._bound[asset]
                 self._bench.names.let_go(asset)
+
+
+def text_of(shown: list[Shown]) -> str:
+    """Return the current partitions in words, one line for each set."""
+    return "\n".join(f"{', '.join(each.assets)}: {each.key or 'no partition so far'} ({each.of})" for each in shown)

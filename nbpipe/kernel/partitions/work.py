@@ -23,7 +23,7 @@ from nbpipe.kernel.partitions.given import Partition
 from nbpipe.kernel.partitions.reading import LinkedInputs, Sources
 from nbpipe.kernel.partitions.sieve import Sieve
 from nbpipe.kernel.partitions.telling import Teller
-from nbpipe.kernel.sayings import shape_of
+from nbpipe.kernel.sayings import say, shape_of
 from nbpipe.kernel.tracebacks import own_errors, show_below, start_at
 from nbpipe.kernel.workbench import Prepared, Workbench
 
@@ -66,8 +66,6 @@ class PartitionWork:
         self._last: _Batch | None = None
         self._failures: list[tuple[str, BaseException, str]] = []
         self._failed = 0
-        self.skipped: dict[str, str] = {}
-        """Why partitions had nothing to do, by key."""
 
     # --- the loop ---
 
@@ -288,7 +286,17 @@ class PartitionWork:
             batch.left[spec.key] = {key: None for key in batch.left[spec.key] if key not in reasons}
         for key in keys:
             self._teller.tell(key, "skipped", f" ({reasons[key]})")
-        self.skipped.update({key: reasons[key] for key in keys})
+        if self._teller.alone:
+            say(f"{self._cell.label}: skipped ({reasons[keys[0]]})")
+            self._show_skipped(keys[0])
+
+    def _show_skipped(self, key: str) -> None:
+        """Bind what a person sees of a partition that had nothing to do: an older value, or None."""
+        bench, partitions = self._bench, self._bench.store.partitions
+        bench.names.unpublish(self._cell.name)
+        for spec in self._cell.specs:
+            found = partitions.materialization(bench.env, spec.key, key, self._commits.position(spec.key, key))
+            bench.names.bind(spec.key, None if found is None else bench.values.load(found))
 
     def _lost(self, left: Mapping[str, Mapping[str, None]], error: BaseException, message: str) -> None:
         """Note partitions that failed."""
