@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbpipe.commands.api import (
         Project,
         add_partitions,
+        backfill,
         delete_partitions,
         lineage,
         load,
@@ -37,6 +38,7 @@ __all__ = [
     "Project",
     "__version__",
     "add_partitions",
+    "backfill",
     "delete_partitions",
     "force",
     "lineage",
@@ -57,6 +59,7 @@ _HOMES = {
     "NbpipeError": "nbpipe.errors",
     "Project": "nbpipe.commands.api",
     "add_partitions": "nbpipe.commands.api",
+    "backfill": "nbpipe.commands.api",
     "delete_partitions": "nbpipe.commands.api",
     "force": "nbpipe.kernel.twins",
     "lineage": "nbpipe.commands.api",

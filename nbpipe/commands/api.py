@@ -17,6 +17,7 @@ from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import CanceledError, ExecutionError
 
 if TYPE_CHECKING:
+    from nbpipe.commands.backfill_results import BackfillDetails, BackfillDraft
     from nbpipe.commands.run_results import RunResult, RunRow
     from nbpipe.commands.status import StatusRow
     from nbpipe.commands.why import Explanation
@@ -213,6 +214,61 @@ class Project:
             raise (CanceledError if result.status == "canceled" else ExecutionError)(message)
         return result
 
+    def backfill(
+        self,
+        selection: str,
+        *,
+        partitions: str | None = None,
+        everything: bool = False,
+        missing: bool = False,
+        failed: bool = False,
+        stale: bool = False,
+        single_run: bool = False,
+        dry_run: bool = False,
+        parameters: Mapping[str, Any] = _NONE,
+        parallel: int | None = None,
+    ) -> BackfillDetails | BackfillDraft:
+        """Compute many partitions of the selected assets in many runs of the saved notebooks, and wait for the end.
+
+        Within a run this does nothing: a notebook never launches itself.
+
+        Args:
+            selection: which assets.
+            partitions: a range `A..B`, and what it feeds.
+            everything: every partition; of time, those whose window has ended.
+            missing: those that were never computed; together with a range, within it; so the next two.
+            failed: those whose latest attempt failed.
+            stale: those made with other code, parameters, files or inputs than today's.
+            single_run: one run for all partitions of assets that run together.
+            dry_run: only return what it would do.
+            parameters: values by name.
+            parallel: so many notebooks at once (default: as configured).
+
+        Raises:
+            UsageError: nothing was said of the partitions, or the selection or range can't be read.
+            RefusedError: it can't be run as things stand.
+            ExecutionError: something failed; what did not depend on it is stored.
+            CanceledError: somebody asked it to stop; it can be resumed.
+        """
+        from nbpipe.commands.backfill import asked, carry_out, show_draft
+        from nbpipe.commands.backfill_drafts import Wish
+
+        wish = Wish(
+            selection=selection,
+            asked=asked(partitions, everything=everything, missing=missing, failed=failed, stale=stale),
+            single_run=single_run,
+            parameters=parameters,
+            parallel=parallel,
+        )
+        workspace = self._reloaded()
+        if dry_run:
+            return show_draft(workspace, wish)
+        result = carry_out(workspace, wish, wait=True)
+        if result.status != "success":
+            message = f"backfill {result.id}: {result.error or f'{result.failed:,} failed, {result.lost:,} lost'}"
+            raise (CanceledError if result.status == "canceled" else ExecutionError)(message)
+        return result
+
     def close(self) -> None:
         """Release the state store."""
         self._workspace.close()
@@ -306,6 +362,12 @@ def _stored(workspace: Workspace, reference: Reference) -> Any:
 
     found = find_kept(workspace, reference)
     return workspace.io.manager(found.stored.io).load(found.stored)
+
+
+def backfill(selection: str, **options: Any) -> BackfillDetails | BackfillDraft:
+    """Compute many partitions of the selected assets of this project in many runs; see `Project.backfill`."""
+    with Project() as project:
+        return project.backfill(selection, **options)
 
 
 def materialize(

@@ -167,11 +167,11 @@ def show_draft(workspace: Workspace, wish: Wish) -> BackfillDraft:
 
 def carry_out(workspace: Workspace, wish: Wish, *, wait: bool = False) -> BackfillDetails:
     """Record a backfill and work on it; return it as it ended. See `backfill_drafts.draft` for errors."""
-    from nbpipe.commands.backfill_drafts import draft, record
+    from nbpipe.commands.backfill_drafts import record
     from nbpipe.commands.backfill_results import nothing_to_do
 
     if does_nothing_here("starting a backfill"):
-        return nothing_to_do(draft(workspace, wish).summary(), workspace.env)
+        return nothing_to_do(wish.nothing(), workspace.env)
     workspace.settle()
     recorded, found = record(workspace, wish)
     summary = found.summary()

@@ -36,6 +36,11 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Any] = _NONE
     parallel: int | None = None
 
+    def nothing(self) -> BackfillDraft:
+        """Return a backfill that does nothing."""
+        words = self.asked.words
+        return BackfillDraft(selection=self.selection, partitions=words, total=0, runs=0, assets=(), notes=())
+
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A backfill about to be recorded."""

@@ -36,5 +36,5 @@ HIDDEN: Mapping[str, str] = MappingProxyType({"_run": "queued", "_backfill": "qu
 
 #: Those that are also line magics.
 MAGIC_COMMANDS: Mapping[str, str] = MappingProxyType(
-    {name: COMMANDS[name] for name in ("materialize", "status", "lineage", "partitions", "why", "runs")}
+    {name: COMMANDS[name] for name in ("materialize", "backfill", "status", "lineage", "partitions", "why", "runs")}
 )

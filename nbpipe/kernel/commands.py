@@ -19,7 +19,9 @@ _QUOTED = re.compile(r"""\"[^"]*\"|'[^']*'""")
 
 #: What starts work or changes what is going on: inside a step it does nothing, so that a notebook never
 #: launches itself.
-_STARTS_WORK = frozenset({"materialize", "runs retry", "runs cancel"})
+_STARTS_WORK = frozenset(
+    {"materialize", "runs retry", "runs cancel", "backfill", "backfill start", "backfill resume", "backfill cancel"}
+)
 
 
 def run(name: str, line: str, session: Session) -> Any:
@@ -38,6 +40,10 @@ def run(name: str, line: str, session: Session) -> Any:
         if session.in_step:
             print(f"%{full} does nothing in a job: this notebook is being executed by one")  # noqa: T201 - the cell's output
             return None
+        if name == "backfill":
+            from nbpipe.kernel.backfilling import carry_out as backfill
+
+            return backfill(full, words, cast("LiveSession", session))
         from nbpipe.kernel.materializing import carry_out
 
         return carry_out(full, words, cast("LiveSession", session))

@@ -9,9 +9,12 @@ from __future__ import annotations
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import ACTIVE_RUN
 
+#: Begins the name of a backfill where that of a run could stand.
+BACKFILL = "backfill:"
+
 
 class StartedRuns:
-    """The runs that have not ended, as far as this kernel knows."""
+    """The runs and backfills that have not ended, as far as this kernel knows."""
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -21,7 +24,7 @@ class StartedRuns:
         return bool(self._waiting)
 
     def add(self, run_id: str) -> None:
-        """Follow a run."""
+        """Follow a run, or with `BACKFILL` before its id a backfill."""
         self._waiting.append(run_id)
 
     def made(self, store: StateStore) -> tuple[str, ...]:
@@ -33,6 +36,10 @@ class StartedRuns:
         found: list[str] = []
         waiting: list[str] = []
         for run_id in self._waiting:
+            if run_id.startswith(BACKFILL):
+                assets = _made_by_backfill(store, run_id.removeprefix(BACKFILL))
+                (waiting if assets is None else found).extend([run_id] if assets is None else assets)
+                continue
             run = store.run(run_id)
             if run is not None and run.status in ACTIVE_RUN:
                 waiting.append(run_id)
@@ -40,3 +47,11 @@ class StartedRuns:
                 found += [asset for asset, counts in store.outcome_counts(run_id).items() if counts.get("success")]
         self._waiting = waiting
         return tuple(dict.fromkeys(found))
+
+
+def _made_by_backfill(store: StateStore, backfill_id: str) -> list[str] | None:
+    """Return the assets of which a backfill has made something; None as long as it may make more."""
+    found = store.backfills.backfill(backfill_id)
+    if found is not None and found.status in ("queued", "running"):
+        return None
+    return [asset for asset, portion in store.backfills.portions(backfill_id).items() if portion.done]
