@@ -111,9 +111,11 @@ class RunPartitions:
                 return
             rows = self._store.run_assets(self._run_id, assets=[asset], outcomes=("queued", "running"))
             started = _subset(planned.of, (row.partition for row in rows))
-        at, label, run_id = clock.now(), label_of(range_texts(started), len(started)), self._run_id
-        self._store.partitions.fail(self._env, asset, started.families, error, at=at, label=label, run_id=run_id)
-        self._store.end_partitions(run_id, asset, "failed", at=at, keys=started, error=error, label=label)
+        label, keys = label_of(range_texts(started), len(started)), tuple(started)
+        which, run_id = started.families, self._run_id
+        self._store.partitions.fail(
+            self._env, asset, which, error, at=clock.now(), label=label, keys=keys, run_id=run_id
+        )
 
     def end(self, asset: str, outcome: Outcome, error: str | None) -> None:
         """Set what became of everything that was not reached."""
