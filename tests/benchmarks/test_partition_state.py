@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from pyroaring import BitMap
 
+from nbpipe.commands.status import status_rows
+from nbpipe.commands.why import explain
+from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetOptions, ParameterDef
 from nbpipe.core.graph import AssetGraph
 from nbpipe.core.partitions.assessing import AssessedPartitions
@@ -17,8 +20,12 @@ from nbpipe.core.partitions.explaining import partition_reasons
 from nbpipe.core.partitions.inputs import Inputs
 from nbpipe.core.partitions.recipes import Recipe
 from nbpipe.core.partitions.sets import CHUNK
+from nbpipe.core.partitions.spec_syntax import parse_partitions
 from nbpipe.core.staleness import assess
 from tests.benchmarks.figures import milliseconds, slowness
+from tests.benchmarks.test_partition_store import ASSET, ENV, HOURS, URL, fill
+from tests.notebooks import write_notebook
+from tests.partitions import some
 from tests.unit.core.assets import changed, project, spec
 
 pytestmark = [pytest.mark.benchmarks, pytest.mark.timeout(900)]
@@ -137,7 +144,7 @@ def test_one_more_commit(world, figures):
         world.found["hours"] = facts.with_chunk(chunk_id, chunk)
         world.assess()
 
-    figures.check("partitions: the same, after one more commit", milliseconds(commit, times=5), 500 * slowness())
+    figures.note("partitions: the same, after one more commit", milliseconds(commit, times=5))
 
 
 def test_the_reasons_of_one_partition_do_not_depend_on_the_others(world, figures):
@@ -147,3 +154,26 @@ def test_the_reasons_of_one_partition_do_not_depend_on_the_others(world, figures
     figures.check(
         "partitions: reasons of one", milliseconds(lambda: partition_reasons(state, key), times=9), 20 * slowness()
     )
+
+
+def test_status_of_a_project_with_a_million_partitions(tmp_path, figures):
+    write_notebook(tmp_path / "a.ipynb", (f"%%asset {ASSET} --partitions {HOURS}..2025-12-31T23\n{ASSET} = 1",))
+    (tmp_path / "nbpipe.toml").write_text(f'state = "{URL}"\n', encoding="utf-8")
+    first = parse_partitions(HOURS).dimensions[0].first
+    fill(tmp_path, first, MILLION)
+    with Workspace.open(tmp_path) as workspace:
+        figures.note("partitions: status of a project, first", milliseconds(lambda: status_rows(workspace)))
+        (row,) = status_rows(workspace)
+        assert row.partitions.materialized > 0.98 * MILLION
+        unchanged = milliseconds(lambda: status_rows(workspace), times=9)
+        figures.check("partitions: status of a project, unchanged", unchanged, 50 * slowness())
+        numbers = iter(range(100))
+
+        def fail():
+            workspace.store.partitions.fail(ENV, ASSET, some(first + next(numbers)), "boom", at=NOW)
+            status_rows(workspace)
+
+        figures.check(
+            "partitions: status of a project, after one more failure", milliseconds(fail, times=9), 500 * slowness()
+        )
+        figures.note("partitions: why, with all ranges", milliseconds(lambda: explain(workspace, ASSET), times=3))

@@ -196,8 +196,11 @@ def _troubles(
     """Yield what is wrong with some bad partitions of an upstream, and the partitions that they feed."""
     left = reached
     for text, which in (("failed", above.failed), ("is missing", above.missing), ("is stale", bad)):
-        found = intersection(fed_by(link, intersection(bad, which), now), left)
-        left = difference(left, found)
+        some = intersection(bad, which)
+        if not (some and left):
+            continue
+        found = left if some == bad else intersection(fed_by(link, some, now), left)
+        left, bad = difference(left, found), difference(bad, some)
         if found:
             yield text, found
 
