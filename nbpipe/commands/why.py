@@ -22,6 +22,7 @@ from nbpipe.core.staleness import Assessment
 #: Nodes of one explanation: an earlier partition may lead to one still earlier, and so on.
 _MANY_NODES = 10_000
 _MANY_PARTITIONS = 50
+_LEFT_OUT = "what is behind it is left out: `nbpipe why` starts anywhere"
 
 __all__ = ["CodeChange", "Explanation", "PartitionReason", "WhyNode", "command", "explain"]
 
@@ -77,18 +78,19 @@ class _Walk:
         room = {"": _MANY_NODES, "@": _MANY_PARTITIONS}
         for each in pending:  # grows while it is walked
             step = self._partition(each) if each.partition else self._asset(each.asset)
-            behind = []
+            behind, notes = [], step.node.notes
             for up in step.behind:
                 if up not in known:
                     kind = "@" if up.partition else ""
                     if not room[kind]:
+                        notes = (*step.node.notes, _LEFT_OUT)
                         continue
                     room[kind] -= 1
                     known[up] = None
                     pending.append(up)
                 behind.append(up)
             names = tuple(reference_text(*up) for up in behind)
-            steps.append(step._replace(node=msgspec.structs.replace(step.node, upstream=names)))
+            steps.append(step._replace(node=msgspec.structs.replace(step.node, upstream=names, notes=notes)))
         return steps
 
     def _asset(self, key: str) -> _Step:

@@ -11,7 +11,10 @@ import pytest
 
 from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
+from nbpipe.core.partitions.chunks import whole_facts
 from nbpipe.core.partitions.explaining import partition_reasons
+from nbpipe.core.partitions.inputs import Inputs
+from nbpipe.core.partitions.records import SkippedPartition
 from nbpipe.core.partitions.subsets import single
 from tests.notebooks import edit_cell, parameters, write_notebook
 from tests.stored import store_partitions, store_values
@@ -235,6 +238,42 @@ def test_why_limits_what_is_behind_a_partition_and_says_so(shop, terminal):
     assert [node["partition"] for node in found] == ["2024-01-08", *DAYS[7:10], None]
 
 
+def test_why_follows_a_self_dependency_and_says_where_it_stops(shop, terminal):
+    cell = "%%asset grown --partitions daily:2024-01-01..2024-06-30 --map grown=offset(-1)\ngrown = (grown or 0) + 1"
+    write_notebook(shop / "grown.ipynb", (cell,))
+    nodes = terminal.json("why", "grown@2024-06-30")["nodes"]
+    assert [node["partition"] for node in nodes[:3]] == ["2024-06-30", "2024-06-29", "2024-06-28"]
+    assert nodes[-1]["upstream"] == []
+    assert nodes[-1]["notes"] == ["what is behind it is left out: `nbpipe why` starts anywhere"]
+    assert len(nodes) < 100
+
+
+def test_why_tells_what_was_skipped_and_what_is_held(full, terminal):
+    store_partitions(full, "daily", {DAYS[0]: 2})
+    with Workspace.open(full) as workspace:
+        of, partitions = workspace.book.of("daily"), workspace.store.partitions
+        partitions.rollback("default", "daily", DAYS[0], of.position(DAYS[0]), version=1, at=clock.now())
+        recipe = next(iter(partitions.recipes("default", "daily").values()))
+        skipped = {"env": "default", "asset": "daily", "partition": DAYS[1], "position": of.position(DAYS[1])}
+        link = workspace.book.link(workspace.asset("daily"), "raw")
+        raw = workspace.store.materialization("default", "raw").stored.data_version
+        inputs = Inputs([(link, whole_facts(raw))], clock.now()).fingerprint(*of.position(DAYS[1]))
+        partitions.skip([SkippedPartition(**skipped, recipe=recipe, inputs=inputs, reason="Sunday", at=clock.now())])
+    held, left = (terminal.json("why", f"daily@{key}")["nodes"][0] for key in DAYS[:2])
+    assert (held["status"], held["notes"]) == ("fresh", ["held at version 1 (rolled back)"])
+    assert (left["status"], left["notes"]) == ("skipped", ["skipped: Sunday"])
+    assert rows(terminal)["daily"]["partitions"]["skipped"] == 1
+    assert rows(terminal)["daily"]["notes"] == ["1 of 31 partitions is held (rolled back)"]
+    assert [row["note"] for row in terminal.json("show", "daily")["partitions"]["latest"]] == [""] * 10
+    assert "Sunday" in terminal("show", f"daily@{DAYS[1]}").out
+
+
+def test_a_window_that_has_not_ended_is_missing_and_said_to_be_open(shop, terminal):
+    write_notebook(shop / "open.ipynb", ("%%asset years --partitions monthly:2024-01-01\nyears = 1",))
+    node = terminal.json("why", "years@2199-01-01")["nodes"][0]
+    assert (node["status"], node["notes"]) == ("missing", ["its window has not ended yet"])
+
+
 @pytest.mark.parametrize("command", ["why", "show"])
 @pytest.mark.parametrize(
     ("what", "message"),
@@ -277,6 +316,23 @@ def test_show_tells_the_versions_of_one_partition(full, terminal):
     assert found["window"] == ["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"]
     assert [(row["version"], row["current"]) for row in found["versions"]] == [(2, True), (1, False)]
     assert f"daily@{DAYS[0]}" in terminal("show", f"daily@{DAYS[0]}").out
+
+
+@pytest.mark.parametrize(
+    ("partitions", "keys"),
+    [
+        ("static:x,y,a", ["x", "y", "a"]),
+        (
+            "date=daily:2024-01-01..2024-01-02 x r=static:us,eu",
+            [f"2024-01-0{d}|{r}" for d in (2, 1) for r in ("us", "eu")],
+        ),
+        ("monthly:2024-01-01..2024-03-01", ["2024-03-01", "2024-02-01", "2024-01-01"]),
+        ("dynamic:nobody", []),
+    ],
+)
+def test_the_latest_partitions_are_shown_first_and_listed_ones_in_their_order(shop, terminal, partitions, keys):
+    write_notebook(shop / "more.ipynb", (f"%%asset more --partitions '{partitions}'\nmore = 1",))
+    assert [row["partition"] for row in terminal.json("show", "more")["partitions"]["latest"]] == keys
 
 
 # --- the workspace ---
