@@ -15,6 +15,7 @@ RUN_ID = "NBPIPE_RUN_ID"
 STEP = "NBPIPE_STEP"
 HASH_SEED = "PYTHONHASHSEED"
 NOTEBOOK = "JPY_SESSION_NAME"
+PARENT = "JPY_PARENT_PID"
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 #: Shorter values can't be told from ordinary text.
@@ -35,6 +36,20 @@ def current_run_id() -> str | None:
 def inherited() -> dict[str, str]:
     """Return a copy of all variables, for a process about to be started or to look up what is configured."""
     return dict(os.environ)
+
+
+def replace(environ: Mapping[str, str]) -> None:
+    """Make these the variables of this process: it has become another program."""
+    os.environ.clear()
+    os.environ.update(environ)
+
+
+def runtime_folder() -> Path:
+    """Return the folder for sockets and locks of this user (`XDG_RUNTIME_DIR`), or the one for temporary files."""
+    import tempfile
+
+    chosen = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(chosen) if chosen and Path(chosen).is_dir() else Path(tempfile.gettempdir())
 
 
 def session_notebook() -> str | None:

@@ -1,0 +1,31 @@
+"""Notice that the environment of a warm process is not the one any more that it has imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+#: Folders that change when something is installed or removed.
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+class Inventory:
+    """The files that modules were imported from, and the folders of installed packages."""
+
+    def __init__(self) -> None:
+        """Take note of what is imported now."""
+        files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
+        folders = {folder for folder in sys.path if Path(folder).name in _INSTALLED}
+        self._seen = {path: _changed(path) for path in sorted(files | folders) if Path(path).is_absolute()}
+
+    def difference(self) -> str:
+        """Return the path of something that has changed since, or nothing."""
+        return next((path for path, seen in self._seen.items() if _changed(path) != seen), "")
+
+
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116 - thousands of them, before each fork
+    except OSError:
+        return 0
