@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from nbpipe import clock
 from nbpipe.commands.materialize import carry_out
 from nbpipe.commands.run_results import RunResult
 from nbpipe.commands.workspace import Workspace
@@ -58,7 +59,22 @@ def prepare_notebook(workspace: Workspace, notebook: str, parameters: Mapping[st
     """
     workspace.settle()
     path = _find(workspace, notebook)
-    return plan_notebook(workspace.definitions, path, env=workspace.env, parameters=parameters)
+    return plan_notebook(
+        workspace.definitions, path, env=workspace.env, parameters=parameters, partitions=_current(workspace, path)
+    )
+
+
+def _current(workspace: Workspace, path: str) -> dict[str, tuple[str, ...]]:
+    """Return the partition that each asset of a notebook is executed for: the latest complete one, as in Run All."""
+    assets = workspace.definitions.assets
+    found: dict[str, tuple[str, ...]] = {}
+    for key in workspace.definitions.notebooks[path].assets:
+        if key in assets and assets[key].options.partitions is not None and not workspace.definitions.blocked(key):
+            of = workspace.book.of(key)
+            latest = None if of is None else of.latest_complete(clock.now())
+            if latest is not None:
+                found[key] = (latest,)
+    return found
 
 
 def _find(workspace: Workspace, notebook: str) -> str:

@@ -117,7 +117,8 @@ def prepare_retry(workspace: Workspace, run: Run, *, from_failure: bool) -> RunP
             raise RefusedError(f"run {run.id} is still {run.status}: wait for its end, or cancel it")
         if from_failure and run.status == "success":
             raise RefusedError(f"run {run.id} succeeded: retry it without --from-failure")
-        return plan_notebook(workspace.definitions, whole, env=run.env, parameters=plan.steps[0].parameters)
+        given = plan.steps[0].parameters
+        return plan_notebook(workspace.definitions, whole, env=run.env, parameters=given, partitions=plan.partitions)
     assets = assets_to_retry(workspace.store, run, from_failure=from_failure)
     request = None
     if has_partitions(workspace):

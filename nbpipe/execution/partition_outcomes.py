@@ -129,6 +129,8 @@ class RunPartitions:
         """Say how many partitions of an asset failed, and how the first one did."""
         found = self.outcome(asset)
         rows = self._store.run_assets(self._run_id, assets=[asset], outcomes=["failed"], limit=1)
+        if rows and found.total == 1:
+            return kept_error(f"{asset}@{rows[0].partition} failed: {rows[0].error}")
         first = f": {rows[0].partition}: {rows[0].error}" if rows else ""
         return kept_error(f"{found.failed:,} of {found.total:,} partitions of {asset} failed{first}")
 

@@ -50,7 +50,8 @@ def listing(rows: Sequence[RunRow]) -> Page:
                     row.trigger,
                     time_text(row.created_at),
                     _took(row),
-                    _some(row.assets) or " ".join(map(_notebook, row.notebooks)),
+                    (_some(row.assets) or " ".join(map(_notebook, row.notebooks)))
+                    + (f" ({row.partition})" if row.partition else ""),
                 )
                 for row in rows
             ],
@@ -64,6 +65,7 @@ def details(found: RunDetails) -> Page:
     page: list[Line | Table | str] = [
         line("run ", Part(found.id, "strong"), "  ", Part(found.status, RUN_STYLE[found.status])),
         line(f"{found.selection}  ({found.trigger}, environment {found.env})", indent=2),
+        *([line(f"partitions: {found.partition}", indent=2)] if found.partition else []),
         line(f"created {time_text(found.created_at)}{took}", indent=2),
     ]
     if found.parent:

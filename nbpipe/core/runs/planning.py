@@ -109,8 +109,22 @@ def plan_run(
     )
 
 
-def plan_notebook(definitions: Definitions, path: str, *, env: str, parameters: Mapping[str, Any] = _NONE) -> RunPlan:
+def plan_notebook(
+    definitions: Definitions,
+    path: str,
+    *,
+    env: str,
+    parameters: Mapping[str, Any] = _NONE,
+    partitions: Mapping[str, tuple[str, ...]] = _NONE,
+) -> RunPlan:
     """Plan the execution of one whole notebook, as Run All does it; it needs no assets.
+
+    Args:
+        definitions: the project as it is saved.
+        path: of the notebook.
+        env: name of the environment.
+        parameters: values by name.
+        partitions: see `RunPlan.partitions`.
 
     Raises:
         UnknownNameError: the project has no such notebook.
@@ -138,8 +152,17 @@ def plan_notebook(definitions: Definitions, path: str, *, env: str, parameters: 
         selection=f"notebook:{quoted(path)}",
         assets=tuple(definitions.assets[key] for key in assets if key in definitions.assets),
         steps=(step,),
+        partitions=partitions,
+        sets=_sets(definitions, assets),
         notebooks={path: notebook.content_hash},
     )
+
+
+def _sets(definitions: Definitions, keys: Iterable[str]) -> dict[str, str]:
+    """Return the SPEC of the partitions of assets, and of what they read, that have some."""
+    assets = definitions.assets
+    every = {each for key in keys if key in assets for each in (key, *assets[key].upstream) if each in assets}
+    return {key: spec for key in sorted(every) if (spec := assets[key].options.partitions) is not None}
 
 
 def _partitions(

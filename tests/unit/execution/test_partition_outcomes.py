@@ -141,6 +141,12 @@ def test_failures_are_counted_and_the_first_one_is_told():
     assert (outcome.executed, outcome.partial, outcome.outcomes) == (("day",), ("day",), {"day": "failed"})
 
 
+def test_the_failure_of_the_only_partition_is_not_counted():
+    world = World(specs=SPECS[2:3])
+    told = world.ledger.fail(("month",), "ValueError: boom (a.ipynb, cell 1)", where="a.ipynb, cell 1")
+    assert told == "month@2024-01-01 failed: ValueError: boom (a.ipynb, cell 1)"
+
+
 def test_what_a_dead_kernel_worked_on_failed_and_the_rest_was_not_reached():
     world = World(specs=SPECS[:1])
     world.start("day", DAYS[0])
