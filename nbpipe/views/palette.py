@@ -92,7 +92,7 @@ def shares_text(counts: Mapping[str, int]) -> str:
     >>> shares_text({"fresh": 27, "skipped": 1, "failed": 2, "stale": 1})
     '28/31, 2 failed, 1 stale'
     >>> shares_text({"fresh": 998_800, "missing": 105_700})
-    '999k/1.1M, 106k missing'
+    '998k/1.1M, 105k missing'
     """
     done = sum(counts.get(status, 0) for status in _DONE)
     rest = (status for status in PARTITION_URGENCY if counts.get(status) and status not in _DONE)
@@ -101,8 +101,10 @@ def shares_text(counts: Mapping[str, int]) -> str:
 
 
 def _short(number: int) -> str:
-    """Write a number with at most four digits; what is left out is never rounded up to all."""
+    """Write a number with few digits, rounded down: what is left out never looks like all."""
     for unit, letter in ((1_000_000, "M"), (1_000, "k")):
-        if number >= 10 * unit or (unit == 1_000_000 and number >= unit):
-            return f"{number / unit:.1f}{letter}" if number < 10 * unit else f"{number / unit:.0f}{letter}"
+        if number >= 10 * unit:
+            return f"{number // unit}{letter}"
+        if number >= unit and letter == "M":
+            return f"{number * 10 // unit / 10}{letter}"
     return f"{number:,}"

@@ -120,7 +120,7 @@ class Controls:
             for each in self._paged:
                 show(each, shown=view.pages > 1)
             for each in (self.materialize, self.backfill):
-                change(each, "disabled", not model.is_meant)
+                change(each, "disabled", not (model.is_meant and model.meant))
             change(self._zoom_in, "disabled", len(view.columns) < 2)
             self._show_slider(len(view.columns) - 1, columns)
             self._show_dimensions(view)

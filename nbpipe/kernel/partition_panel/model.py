@@ -81,9 +81,9 @@ class PartitionsModel:
         self.state = self._read()
         return self._draw()
 
-    def settle(self) -> None:
-        """End runs whose process is gone, if anything seems to be on its way."""
-        if self.state.status["running"]:
+    def settle(self, *, backfill: bool = False) -> None:
+        """End runs, and backfills, whose process is gone, if any seem to be on their way."""
+        if backfill or self.state.status["running"]:
             self.workspace.settle()
 
     # --- what is selected -----------------------------------------------------------------------
@@ -116,12 +116,14 @@ class PartitionsModel:
         return next(iter(chosen)) if chosen is not None and len(chosen) == 1 else None
 
     def select(self, text: str) -> None:
-        """Select a range of keys; nothing, for an empty text.
+        """Select a range of keys; nothing, for an empty text; everything for `*`, however many dimensions there are.
 
         Raises:
             DeclarationError: it can't be read; says in which column.
         """
         text = text.strip()
+        if text == "*":
+            text = "|".join("*" for _ in self.state.of.dimensions)
         if text:
             parse_range(self.state.of, text, self.state.now)
         self.text = text

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import ipywidgets as widgets
 
+from nbpipe.core.backfills.records import ACTIVE_BACKFILL
 from nbpipe.core.records import ACTIVE_RUN
 from nbpipe.errors import NbpipeError
 from nbpipe.kernel.lineage.buttons import change
@@ -51,6 +52,7 @@ class PartitionsPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         self._closed = False
         self._anchor: tuple[int, int] | None = None
         self._run: str | None = None
+        self._backfill: str | None = None
         self._names: tuple[str, ...] = ()
         self._controls = Controls(self._handlers())
         self._lay_out()
@@ -67,8 +69,8 @@ class PartitionsPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
             look=self._look,
             rows=lambda name: self._change(lambda: self._model.show_rows(name)),
             fix=lambda name, key: self._change(lambda: self._model.fix(name, key)),
-            materialize=lambda: self._act(self._materialize),
-            backfill=lambda: self._act(self._backfill),
+            materialize=lambda: self._act(self._start_run),
+            backfill=lambda: self._act(self._start_backfill),
         )
 
     def _lay_out(self) -> None:
@@ -118,9 +120,9 @@ class PartitionsPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
 
     def _clicked(self, event: Any) -> None:
         index = event["new"]
-        if index is None:
-            return
         with self._lock:
+            if index is None or index >= len(self._names):  # cells have changed since
+                return
             row, column = divmod(index, len(self._model.view.columns))
             first_row, first = self._anchor if self._controls.extend.value and self._anchor else (row, column)
             if not self._controls.extend.value or self._anchor is None:
@@ -180,15 +182,15 @@ class PartitionsPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
                 said, refused = str(error), True
             self._controls.say(said, refused=refused)
 
-    def _materialize(self) -> str:
+    def _start_run(self) -> str:
         self._run = actions.materialize(cast("LiveSession", self._session), self._model)
         return "There is nothing to run." if self._run is None else "The run has started; the cells follow it."
 
-    def _backfill(self) -> str:
-        found = actions.backfill(cast("LiveSession", self._session), self._model)
-        if found is None:
+    def _start_backfill(self) -> str:
+        self._backfill = actions.backfill(cast("LiveSession", self._session), self._model)
+        if self._backfill is None:
             return "There is nothing to run."
-        return f"Backfill {found} has started; the cells follow it."
+        return f"Backfill {self._backfill} has started; the cells follow it."
 
     # --- what happens meanwhile -----------------------------------------------------------------
 
@@ -201,14 +203,15 @@ class PartitionsPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
                 self._model.refresh()
                 self._show()
                 self._tell_of_run()
+                self._tell_of_backfill()
             except NbpipeError as error:
                 self._controls.complain(str(error))
 
     def _look_after(self) -> None:
-        """End a run whose process has died; called by the watcher."""
+        """End a run or backfill whose process has died; called by the watcher."""
         with self._lock:
             if not self._closed:
-                self._model.settle()
+                self._model.settle(backfill=self._backfill is not None)
 
     def _tell_of_run(self) -> None:
         run = self._model.workspace.store.run(self._run) if self._run is not None else None
@@ -219,6 +222,20 @@ class PartitionsPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
             self._controls.say("The run ended well.")
         else:
             self._controls.say(f"Run {run.id}: {run.status}: {run.error or 'see its record'}", refused=True)
+
+    def _tell_of_backfill(self) -> None:
+        """Say how far a backfill is, and how it ended."""
+        found = self._model.workspace.store.backfills.backfill(self._backfill) if self._backfill is not None else None
+        if found is None:
+            return
+        ended = found.done + found.failed + found.skipped + found.lost
+        words = f"Backfill {found.id}: {found.status}, {ended:,} of {found.total:,} partitions"
+        troubles = ((found.failed, "failed"), (found.lost, "lost because of that"))
+        words += "".join(f", {number:,} {word}" for number, word in troubles if number)
+        if found.status not in ACTIVE_BACKFILL:
+            self._backfill = None
+            words += f": {found.error}" if found.error else ""
+        self._controls.say(words, refused=bool(found.failed or found.error))
 
     def _views_changed(self, event: Any) -> None:
         if event["new"]:
