@@ -99,7 +99,8 @@ def draft(workspace: Workspace, wish: Wish) -> Draft:
         now=now,
     )
     if targets.notes and not targets.subsets:
-        raise RefusedError(f"nothing can be executed: {'; '.join(targets.notes)}")
+        told = "; ".join(targets.notes)
+        raise RefusedError(f"nothing can be executed: {told}; select what they need too, or repair what failed")
     specs = tuple(spec for spec in specs if spec.key in targets.subsets)
     blocks, _ = blocks_of(specs, workspace.book, single_run=wish.single_run)
     found = Draft(wish=wish, specs=specs, targets=targets, blocks=blocks)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Container, Iterable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -220,17 +219,8 @@ def _submit(workspace: Workspace, plan: RunPlan, origin: Origin) -> str:
 
 
 def _runner(workspace: Workspace, on_event: ProgressListener | None) -> Runner:
-    from nbpipe.core.runs.tasks import OutputLimits
-    from nbpipe.execution.runner import Runner, Site
+    from nbpipe.commands.sites import site_of
+    from nbpipe.execution.runner import Runner
     from nbpipe.execution.steps import ignore
 
-    config, root = workspace.config, workspace.root
-    site = Site(
-        root=str(Path(root)),
-        state=config.state_url(root),
-        storage=config.storage_url(root),
-        io=config.io,
-        parallel=config.executor.parallel,
-        limits=OutputLimits(record=config.limits.record_size),
-    )
-    return Runner(workspace.store, site, on_event=on_event or ignore)
+    return Runner(workspace.store, site_of(workspace), on_event=on_event or ignore)

@@ -78,3 +78,15 @@ def test_a_folder_that_cannot_be_written_or_a_damaged_file_is_no_error(tmp_path:
     (tmp_path / ".nbpipe" / "sightings.json").write_text("damaged", encoding="utf-8")
     assert reconcile(with_run(ELSEWHERE), tmp_path) == []
     assert reconcile(with_run(ELSEWHERE), Path("/proc/nowhere")) == []
+
+
+def test_a_backfill_whose_worker_is_gone_waits_to_be_resumed(tmp_path: Path):
+    from nbpipe.core.backfills.records import Backfill
+
+    store = InMemoryStateStore()
+    for name, worker in (("dead", DEAD), ("alive", this_worker()), ("elsewhere", ELSEWHERE)):
+        store.backfills.create(Backfill(id=name, env="default", created_at=stores.NOON), {}, b"")
+        assert store.backfills.claim(name, worker, at=stores.NOON)
+    reconcile(store, tmp_path, backfills=True)
+    statuses = {found.id: found.status for found in store.backfills.backfills()}
+    assert statuses == {"dead": "queued", "alive": "running", "elsewhere": "running"}
