@@ -1,68 +1,33 @@
-r"""The first line of a declaring cell: `%%asset NAME ... [options]`.
+"""The first line of a declaring cell: `%%asset NAME ... [options]`.
 
 Grammar::
 
     declaration := name* option*
-    option      := "--" NAME value* | "--" NAME "=" value
-    value       := word, or a quoted text; a quote may also start inside a word: --tag team="data science"
 
-Words are separated by blanks; `'...'` is taken as it is, in `"..."` a backslash escapes `"` and `\\`. Nothing
-is expanded: what a notebook declares can be read from the saved file without running any code. The values of
-`--partitions` and `--map` may have blanks, and quotes that belong to them: see `Extent` in `asset_options`.
-
-The options themselves are in `asset_options`.
+The words and options are read by `option_lines`; which options there are is in `asset_options`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from nbpipe.core.definitions import AssetOptions
 from nbpipe.core.keys import check_name
-from nbpipe.core.reading.asset_options import BY_NAME, HELP, Option
-from nbpipe.errors import DeclarationError, nearest
+from nbpipe.core.reading.asset_options import ASSET_TABLE
+from nbpipe.core.reading.option_lines import Word, asks_for_help, read_options, scan
+from nbpipe.errors import DeclarationError
 
-#: Cell magics that declare something and that this version knows of but can't run.
-LATER_CELL_MAGICS = frozenset({"op", "graph", "check", "sensor", "resource"})
+SENSOR = "sensor"
 
-#: Line magics of the same kind.
-LATER_LINE_MAGICS = frozenset({"job", "schedule"})
+#: Cell magics that declare something and that this version knows of but can't execute in a notebook.
+LATER_CELL_MAGICS = frozenset({"op", "graph", "check", SENSOR, "resource"})
 
-DECLARED_LATER = LATER_CELL_MAGICS | LATER_LINE_MAGICS
+DECLARED_LATER = LATER_CELL_MAGICS
 
-_WORD = re.compile(r"""(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+""")
-_OWN_NAME = re.compile(r"^\w+, (?=column \d)")  # how the error of a small language begins
-_PLAIN = re.compile(r"\S+")
-_KEYED = frozenset({"tags", "metadata", "map", "concat"})
-_QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)\'""")
-_WRAPPED = re.compile(r"""(?P<head>[^\s"'=]+=)?(?P<quoted>"(?:[^"\\]|\\.)*"|'[^']*')""")
-
-
-class Word(NamedTuple):
-    """One word of the line."""
-
-    text: str
-    """Without its quotes."""
-    column: int
-    end: int
-    option: bool
-    """It is written without quotes and begins with `-`, but is no number."""
-
-
-class Value(NamedTuple):
-    """What an option is given."""
-
-    text: str
-    columns: Sequence[int]
-    """Where its characters stand in the line, and where it ends; or its first column alone."""
-
-    def column(self, within: int | None = None) -> int:
-        """Return the column in the line of a column of the text."""
-        return self.columns[min(within or 0, len(self.columns) - 1)]
+#: Line magics that declare something; they leave the kind of their cell as it is.
+DECLARING_LINE_MAGICS = frozenset({"job", "schedule", SENSOR})
 
 
 class AssetDeclaration(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,14 +60,16 @@ def parse_asset(line: str) -> AssetDeclaration:
         DeclarationError: unknown option (the nearest right one is named), missing or wrong value, a name that
             can't be an asset's, or an option that this version does not have.
     """
-    words = _scan(line)
-    if any(word.option and word.text == HELP for word in words):
+    words = scan(line)
+    if asks_for_help(words):
         return AssetDeclaration(help=True)
     start = next((position for position, word in enumerate(words) if word.option), len(words))
     names = _names(words[:start])
     if start == len(words):
         return AssetDeclaration(names=names)
-    return AssetDeclaration(names=names, options=_Options(line, words[start:], names).read())
+    options = msgspec.convert(read_options(line, words[start:], ASSET_TABLE).values, AssetOptions)
+    _check(options, names)
+    return AssetDeclaration(names=names, options=options)
 
 
 def declared_names(line: str) -> tuple[str, ...]:
@@ -128,42 +95,6 @@ def split_cell(source: str) -> CellSplit:
     return CellSplit(magic, line.strip(), "\n".join(lines[skipped + 1 :]), skipped + 2)
 
 
-def _scan(line: str) -> list[Word]:
-    if '"' not in line and "'" not in line:
-        return [
-            Word(found.group(), found.start(), found.end(), _is_option(found.group()))
-            for found in _PLAIN.finditer(line)
-        ]
-    words: list[Word] = []
-    position, end = 0, len(line)
-    while True:
-        while position < end and line[position].isspace():
-            position += 1
-        if position == end:
-            return words
-        match = _WORD.match(line, position)
-        if match is None or (match.end() < end and not line[match.end()].isspace()):
-            column = position if match is None else match.end()
-            raise DeclarationError(f"the quote {line[column]} is never closed", column=column)
-        raw = match.group()
-        quoted = "'" in raw or '"' in raw
-        words.append(Word(_unquote(raw) if quoted else raw, position, match.end(), _is_option(raw)))
-        position = match.end()
-
-
-def _is_option(raw: str) -> bool:
-    return raw.startswith("-") and not raw[1:2].isdigit() and raw[1:2] != "."
-
-
-def _unquote(raw: str) -> str:
-    def inner(match: re.Match[str]) -> str:
-        if match.group(1) is None:
-            return match.group(2)
-        return re.sub(r'\\(["\\])', r"\1", match.group(1))
-
-    return _QUOTED.sub(inner, raw)
-
-
 def _names(words: list[Word]) -> tuple[str, ...]:
     names: list[str] = []
     for word in words:
@@ -180,128 +111,6 @@ def _names(words: list[Word]) -> tuple[str, ...]:
             raise DeclarationError(f"asset {word.text!r} is named twice", column=word.column)
         names.append(word.text)
     return tuple(names)
-
-
-class _Options:
-    """Reads the words from the first option on."""
-
-    def __init__(self, line: str, words: list[Word], names: tuple[str, ...]) -> None:
-        self._line = line
-        self._words = words
-        self._names = names
-
-    def read(self) -> AssetOptions:
-        values: dict[str, Any] = {}
-        words, position = self._words, 0
-        while position < len(words):
-            word = words[position]
-            name, equals, attached = word.text.partition("=")
-            option = _option(name, word.column) if word.option else None
-            if option is None:
-                raise _stray(word)
-            value = Value(attached, (word.column + len(name) + 1,)) if equals else None
-            take = self._plain if option.extent == "word" else self._written
-            given, position = take(option, position, value)
-            _take(values, option, given, word.column)
-        options = msgspec.convert(values, AssetOptions)
-        _check(options, self._names)
-        return options
-
-    def _plain(self, option: Option, position: int, attached: Value | None) -> tuple[list[Value], int]:
-        """Return the values of the option at `position`, and the position after them."""
-        words, position = self._words, position + 1
-        if attached is not None:
-            return [attached], position
-        given: list[Value] = []
-        while position < len(words) and not words[position].option:
-            given.append(Value(words[position].text, (words[position].column,)))
-            position += 1
-            if option.arity != "many":
-                break
-        return given, position
-
-    def _written(self, option: Option, position: int, attached: Value | None) -> tuple[list[Value], int]:
-        """Return the value of the option at `position` as it is written, and the position after it."""
-        words = self._words
-        start, end = (attached.column(), words[position].end) if attached is not None else (None, 0)
-        position += 1
-        while position < len(words) and not words[position].option:
-            if start is None:
-                start = words[position].column
-            elif option.extent == "brackets" and not _goes_on(self._line[start:end]):
-                break
-            end = words[position].end
-            position += 1
-        if start is None or start == end:
-            return [], position
-        return [_without_wrapping(self._line, start, end)], position
-
-
-def _goes_on(text: str) -> bool:
-    """Tell whether a mapping is not at its end: a bracket is open, or a comma comes last."""
-    plain = _QUOTED.sub("", text)
-    return plain.endswith(",") or plain.count("(") > plain.count(")")
-
-
-def _without_wrapping(line: str, start: int, end: int) -> Value:
-    """Return a text as written, but for quotes around the whole of it, or of all that follows `NAME=`."""
-    match = _WRAPPED.fullmatch(line, start, end)
-    if match is None:
-        return Value(line[start:end], range(start, end + 1))
-    opening = match.start("quoted")
-    columns = [*range(start, opening)]
-    position = opening + 1
-    while position < end - 1:
-        if line[opening] == '"' and line[position] == "\\" and line[position + 1] in '"\\':
-            position += 1
-        columns.append(position)
-        position += 1
-    return Value("".join(line[column] for column in columns), [*columns, end - 1])
-
-
-def _option(name: str, column: int) -> Option:
-    option = BY_NAME.get(name)
-    if option is None:
-        close = nearest(name, (*BY_NAME, HELP))
-        hint = f": did you mean {close}?" if close else "; %%asset --help lists them"
-        raise DeclarationError(f"there is no option {name}{hint}", column=column)
-    if option.later:
-        raise DeclarationError(f"{name} is not available in this version of nbpipe: remove it", column=column)
-    return option
-
-
-def _stray(word: Word) -> DeclarationError:
-    return DeclarationError(
-        f"unexpected word {word.text!r}: names come before the options, and a value with blanks needs quotes",
-        column=word.column,
-    )
-
-
-def _take(values: dict[str, Any], option: Option, given: list[Value], column: int) -> None:
-    if not given:
-        raise DeclarationError(f"{option.name} needs a value: {option.usage}", column=column)
-    if option.arity == "one":
-        if option.field in values:
-            raise DeclarationError(f"{option.name} is given twice", column=column)
-        values[option.field] = _read(option, given[0])
-        return
-    taken: list[Any] = values.setdefault(option.field, [])
-    for each in given:
-        value = _read(option, each)
-        if option.field in _KEYED and any(value[0] == key for key, _ in taken):
-            raise DeclarationError(f"{option.name} {value[0]}=... is given twice", column=each.column())
-        if value not in taken:
-            taken.append(value)
-
-
-def _read(option: Option, value: Value) -> Any:
-    try:
-        return option.read(value.text)
-    except ValueError as error:
-        raise DeclarationError(f"{option.name} takes {error}, not {value.text!r}", column=value.column()) from None
-    except DeclarationError as error:
-        message = _OWN_NAME.sub("", str(error))
-        raise DeclarationError(f"{option.name}: {message}", column=value.column(error.column)) from None
 
 
 def _check(options: AssetOptions, names: tuple[str, ...]) -> None:

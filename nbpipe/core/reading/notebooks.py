@@ -17,7 +17,7 @@ from nbpipe.core.keys import check_name
 from nbpipe.core.reading.cells import CellText
 from nbpipe.core.reading.declarations import (
     LATER_CELL_MAGICS,
-    LATER_LINE_MAGICS,
+    SENSOR,
     AssetDeclaration,
     CellSplit,
     declared_names,
@@ -107,6 +107,8 @@ def cell_facts(cell: CellText, *, transform: Transform | None = None) -> CellFac
     split = split_cell(cell.source)
     if split.magic == "asset":
         return _asset_cell(cell, split, transform)
+    if split.magic == SENSOR:
+        return _facts(cell, split, _body(split, transform, "a sensor"))
     if split.magic in LATER_CELL_MAGICS:
         problem = CellProblem(
             code="not-available",
@@ -174,14 +176,14 @@ def _asset_cell(cell: CellText, split: CellSplit, transform: Transform | None) -
     return _facts(cell, split, code, names=names, declaration=declaration)
 
 
-def _body(split: CellSplit, transform: Transform | None) -> _Code:
-    """Analyse the body of an asset cell; `%%time` may come first."""
+def _body(split: CellSplit, transform: Transform | None, owner: str = "an asset") -> _Code:
+    """Analyse the body of a declaring cell; `%%time` may come first."""
     inner = split_cell(split.body)
     if inner.magic is None or inner.magic == "time":
         return _analyzed(split.body, split.first_line, transform)
     problem = CellProblem(
         code="inner-magic",
-        message=f"the body of an asset can't start with %%{inner.magic}: only %%time is possible there",
+        message=f"the body of {owner} can't start with %%{inner.magic}: only %%time is possible there",
         line=split.first_line + inner.first_line - 2,
     )
     return _Code(CodeFacts(fingerprint=text_hash(split.body)), split.first_line, (problem,))
@@ -190,7 +192,7 @@ def _body(split: CellSplit, transform: Transform | None) -> _Code:
 def _plain_code(cell: CellText, transform: Transform | None) -> _Code:
     code = _analyzed(cell.source, 1, transform)
     misplaced = _misplaced(cell.source)
-    return code._replace(problems=(misplaced,)) if misplaced else _with_later_magics(code)
+    return code._replace(problems=(misplaced,)) if misplaced else code
 
 
 def _analyzed(source: str, line: int, transform: Transform | None) -> _Code:
@@ -214,20 +216,6 @@ def _misplaced(source: str) -> CellProblem | None:
         message = "%%asset must be the first line of its cell: move what stands above it into the body or another cell"
         return CellProblem(code="misplaced-declaration", message=message, line=line)
     return None
-
-
-def _with_later_magics(code: _Code) -> _Code:
-    later = tuple(
-        CellProblem(
-            code="not-available",
-            message=f"%{magic.name} is not available in this version of nbpipe: remove the line",
-            line=magic.line,
-            breaks=False,
-        )
-        for magic in code.facts.magics
-        if magic.name in LATER_LINE_MAGICS
-    )
-    return code._replace(problems=(*code.problems, *later)) if later else code
 
 
 def _named(declaration: AssetDeclaration, code: CodeFacts, line: int) -> tuple[tuple[str, ...], CellProblem | None]:

@@ -26,6 +26,7 @@ OWN_MAGICS = frozenset(
         "project",
         "runs",
         "schedule",
+        "sensor",
         "status",
         "why",
     ]

@@ -1,8 +1,9 @@
 import pytest
 
 from nbpipe.core.definitions import AssetOptions
-from nbpipe.core.reading.asset_options import ASSET_OPTIONS, asset_help, complete_asset, parse_duration
+from nbpipe.core.reading.asset_options import ASSET_OPTIONS, asset_help, complete_asset
 from nbpipe.core.reading.declarations import declared_names, parse_asset, split_cell
+from nbpipe.core.reading.options import parse_duration
 from nbpipe.errors import DeclarationError
 
 

@@ -61,15 +61,9 @@ CASES = {
         ("a", "b", "c"),
     ),
     "a cell magic of a later version": (
-        ["%%sensor s --job j\n1"],
+        ["%%check a\n1"],
         ("not-available", "error", 1, 1),
-        "%%sensor is not available in this version",
-        (),
-    ),
-    "a line magic of a later version": (
-        ["x = 1\n%schedule nightly 0 6 * * *"],
-        ("not-available", "error", 1, 2),
-        "%schedule is not available in this version",
+        "%%check is not available in this version",
         (),
     ),
     "unknown name": (
