@@ -74,3 +74,30 @@ def test_a_name_that_a_person_bound_meanwhile_is_theirs(project: Path):
         me.type("seen = a").ok()
         assert me.names["seen"] == "my own"
         assert "b" not in me.names
+
+
+def test_partitions_are_counted_while_they_are_made_and_the_current_one_is_bound(project: Path):
+    cells = [
+        "%%asset day --partitions daily:2024-01-01\n1 // (partition.key != '2024-01-03')",
+        "%%asset total\nlen(day)",
+    ]
+    with person(project, cells) as me:
+        shown = me.type("%materialize day total --partitions 2024-01-01..2024-01-05")
+        assert isinstance(shown.error, ExecutionError)
+        assert "1 of 5 partitions of day failed: 2024-01-03: ZeroDivisionError" in str(shown.error)
+        assert (
+            "day    failed (4 of 5 partitions, 1 failed): 2024-01-03: ZeroDivisionError"
+            in shown.displays[-1]["text/plain"]
+        )
+        me.type("%materialize day --partition 2024-01-01").ok()
+        store = me.session.workspace.store
+        assert [run.partition for run in store.runs()] == ["2024-01-01", "2024-01-01..2024-01-05"]
+        assert "day has partitions: say which with --partition" in me.type("%materialize day").err
+
+
+def test_the_python_twin_takes_partitions(project: Path):
+    with person(project, ["%%asset each --partitions static:a,b\npartition.key"]) as me:
+        me.type("import nbpipe\nrun = nbpipe.materialize('each', partitions='a..b')").ok()
+        assert me.names["run"].status == "success"
+        me.type("run = nbpipe.materialize('each', partition='b')").ok()
+        assert [run.partition for run in me.session.workspace.store.runs()] == ["b", "2 partitions"]
