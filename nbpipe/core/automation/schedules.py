@@ -28,6 +28,7 @@ LISTED = 1_000
 """So many missed ticks are told one by one."""
 
 _YEARLY = re.compile(r"(\d\d)-(\d\d)")
+_FIELDS = ("second", "minute", "hour", "day-of-month", "month", "day-of-week")
 _FIRST_LOOK = timedelta(hours=1)
 
 
@@ -72,7 +73,7 @@ def check_cron(expression: str) -> None:
     """Refuse a cron expression that can't be read, or that never comes.
 
     Raises:
-        DeclarationError: says what is wrong and gives an example.
+        DeclarationError: says what is wrong and gives an example; its column is that of the wrong field.
     """
     try:
         next(CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC)))
@@ -80,10 +81,22 @@ def check_cron(expression: str) -> None:
         wrong = str(error)[:1].lower() + str(error)[1:]
         raise DeclarationError(
             f"cron expression {expression!r}: {wrong}: it has five fields (minute hour day month weekday), "
-            "or six with seconds first, for example 0 6 * * 1-5"
+            "or six with seconds first, for example 0 6 * * 1-5",
+            column=_field_column(expression, wrong),
         ) from None
     except StopIteration:
         raise DeclarationError(f"cron expression {expression!r} never comes") from None
+
+
+def check_catchup(value: object) -> None:
+    """Refuse what says nothing about missed ticks.
+
+    Raises:
+        DeclarationError: says what is possible.
+    """
+    number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if not number and value not in ("none", "last", "all"):
+        raise DeclarationError(f"expected none, last, all, or a whole number from 1, got {value!r}")
 
 
 def check_moment(text: str) -> None:
@@ -109,6 +122,12 @@ def check_exclusion(text: str) -> None:
         date.fromisoformat(f"2000-{text}" if yearly else text)
     except ValueError:
         raise DeclarationError(f"{text!r} is no date: write 2024-12-24, or 12-24 for every year") from None
+
+
+def _field_column(expression: str, wrong: str) -> int:
+    fields = list(re.finditer(r"\S+", expression))
+    names = _FIELDS[-len(fields) :] if len(fields) in (5, 6) else ()
+    return next((field.start() for field, name in zip(fields, names, strict=False) if wrong == f"bad {name}"), 0)
 
 
 def _made_up(catchup: Catchup, number: int) -> int:
