@@ -11,23 +11,46 @@ import nbformat
 import psutil
 import pytest
 
-from nbpipe.core.ports import Kernel, KernelProvider
+from nbpipe.core.ports import Kernel, KernelProvider, KernelRequest
 from nbpipe.core.runs.tasks import OutputLimits
 from nbpipe.errors import KernelDiedError, RefusedError
 from nbpipe.execution.cells import CellClient
 from nbpipe.execution.kernels.plain import PlainKernels
 from nbpipe.execution.processes import marked
-from nbpipe.execution.requests import NewKernel
+from nbpipe.execution.requests import NewKernel, stable_hashes
+from nbpipe.execution.warm.kernels import ForkedKernels
 from nbpipe.execution.workers import is_alive
 from tests.runs import eventually
+from tests.warm import warm
 
 #: Tests run at the same time, and everything with the same marks is ended with a kernel.
-MARKS = {"NBPIPE_RUN_ID": f"contract-{uuid.uuid4()}", "NBPIPE_STEP": "0"}
+MARKS = {**stable_hashes(), "NBPIPE_RUN_ID": f"contract-{uuid.uuid4()}", "NBPIPE_STEP": "0"}
 
 
-@pytest.fixture(params=[PlainKernels], ids=["plain"])
+class OnlyForked:
+    """Forked kernels, and an error where the provider would fall back on plain ones."""
+
+    def __init__(self) -> None:
+        self._forked = ForkedKernels()
+
+    def start(self, request: KernelRequest) -> Kernel:
+        kernel = self._forked.start(request)
+        assert self._forked.why_plain is None, self._forked.why_plain
+        return kernel
+
+
+@pytest.fixture(scope="module")
+def warm_process(tmp_path_factory) -> Iterator[None]:
+    with warm(tmp_path_factory.mktemp("warm")):
+        yield
+
+
+@pytest.fixture(params=["plain", "forked"])
 def provider(request) -> KernelProvider:
-    return request.param()
+    if request.param == "plain":
+        return PlainKernels()
+    request.getfixturevalue("warm_process")
+    return OnlyForked()
 
 
 @pytest.fixture
@@ -127,7 +150,7 @@ def test_kernels_leave_no_files_and_no_open_pipes(provider: KernelProvider, tmp_
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     before = psutil.Process().num_fds()
-    kernel = provider.start(NewKernel(cwd=str(tmp_path)))
+    kernel = provider.start(NewKernel(cwd=str(tmp_path), environ=stable_hashes()))
     kernel.shutdown(0)
     assert psutil.Process().num_fds() == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("nbpipe-")] == []

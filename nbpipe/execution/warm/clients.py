@@ -113,10 +113,11 @@ def connect(environment: WarmEnvironment) -> socket.socket:
     Raises:
         NotWarmError: there is none.
     """
+    place = socket_of(environment)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.settimeout(_PATIENCE)
-        connection.connect(socket_of(environment))
+        connection.connect(place)
         pid, user = peer(connection)
     except OSError as error:
         connection.close()

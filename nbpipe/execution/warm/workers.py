@@ -14,6 +14,7 @@ from nbpipe.execution.warm.clients import ForkedProcess, Program, fork
 from nbpipe.execution.warm.environments import NotWarmError, WarmEnvironment, this_environment
 from nbpipe.execution.warm.owning import WarmProcesses
 
+#: Both have the same manners.
 Worker = ForkedProcess | subprocess.Popen[bytes]
 
 
