@@ -22,9 +22,6 @@ from nbpipe.errors import MissingValueError, UnknownNameError, UsageError
 from nbpipe.kernel.sessions import Session, session_of
 from nbpipe.kernel.tracebacks import own_errors
 
-_PARTITION_MAGICS = frozenset({"partition"})
-"""Known, but this version can't do them."""
-
 _ASSET_LINE_USAGE = """%asset NAME[@PARTITION][#VERSION]
 
 Return the stored value of an asset, for example `df = %asset orders`, `old = %asset orders#3` or
@@ -61,7 +58,7 @@ class PipelineMagics(Magics):
         for name in MAGIC_COMMANDS:
             lines[name] = self._command(name)
         cells: dict[str, Callable[..., Any]] = {"asset": self.asset}
-        for name in DECLARED_LATER | _PARTITION_MAGICS:
+        for name in DECLARED_LATER:
             (cells if name in LATER_CELL_MAGICS else lines)[name] = _refusal(name)
         self.magics = {"line": lines, "cell": cells}
 

@@ -43,7 +43,11 @@ class Choices(msgspec.Struct, frozen=True):
                 return Choices((choice(of, key), *self.newest_first))
             except (UnknownNameError, DeclarationError) as error:
                 errors.append(error)
-        raise next((error for error in errors if getattr(error, "nearest", None)), errors[0])
+        near = next((error for error in errors if getattr(error, "nearest", None)), None)
+        if near is not None or len(errors) == 1:
+            raise near or errors[0]
+        hints = dict.fromkeys(str(error).partition(": ")[2] for error in errors)
+        raise UnknownNameError("partition", key, hint="; ".join(filter(None, hints)))
 
     def with_part(self, of: PartitionSet, index: int, key: str, now: datetime) -> Choices:
         """Return the choices with another key of one dimension of a set.

@@ -1,0 +1,281 @@
+"""Partitions of a cell executed in a step: loops, batches, failures, skips, and what a record shows of them."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+
+from tests.notebooks import write_notebook
+from tests.steps import in_step
+
+DAYS = "daily:2024-01-01..2024-12-31"
+FIRST = "2024-01-01..2024-01-05"
+KEYS = [f"2024-01-0{day}" for day in range(1, 6)]
+
+
+@pytest.fixture
+def running(project):
+    """Return a function that begins a run of some cells."""
+
+    def begin(cells, selection="*", **wanted):
+        return in_step(project, write_notebook(project / "work.ipynb", cells), selection, **wanted)
+
+    return begin
+
+
+def test_each_partition_is_executed_in_the_order_of_keys_and_committed_on_its_own(running):
+    with running([f"%%asset a --partitions {DAYS}\na = partition.key"], partitions=FIRST) as job:
+        shown = job.run(0).ok()
+        assert [line.partition(":")[0] for line in shown.out.splitlines()] == [*KEYS, "5 partitions"]
+        assert "5 partitions: 5 materialized" in shown.out
+        assert job.outcomes("a") == dict.fromkeys(KEYS, "success")
+        assert [job.value("a", key) for key in KEYS] == KEYS
+
+
+def test_partitions_of_one_notebook_feed_each_other(running):
+    cells = [
+        f"%%asset a --partitions {DAYS}\na = partition.start.day",
+        f"%%asset b --partitions {DAYS}\nb = a * 10",
+        "%%asset month --partitions monthly:2024-01-01\nmonth = {key: value for key, value in b.items()}",
+        "%%asset one --map month=keys(2024-01-01)\none = len(month)",
+        "(a, b)",
+    ]
+    with running(cells, partitions="2024-01-01..2024-01-31") as job:
+        for cell in range(len(cells)):
+            shown = job.run(cell).ok()
+        assert "(31, 310)" in shown.out  # a view cell sees the last one
+        month = job.value("month", "2024-01-01")
+        assert list(month) == [f"2024-01-{day:02}" for day in range(1, 32)]
+        assert month["2024-01-31"] == 310
+        found = job.workspace.store.materialization("default", "one")
+        assert job.workspace.io.manager(found.stored.io).load(found.stored) == 31
+        assert re.fullmatch("[0-9a-f]{16}", found.inputs["month"])
+
+
+def test_a_failing_partition_stops_no_other_and_the_cell_fails_in_the_end(running):
+    body = (
+        f"%%asset a --partitions {DAYS}\nif partition.start.day in (2, 4):\n    raise ValueError(partition.key)\na = 1"
+    )
+    with running([body, f"%%asset b --partitions {DAYS}\nb = a"], partitions=FIRST) as job:
+        shown = job.run(0)
+        assert str(shown.error) == (
+            "2 of 5 partitions failed: 2024-01-02: ValueError: 2024-01-02; 2024-01-04: ValueError: 2024-01-04"
+        )
+        assert "raise ValueError(partition.key)" in shown.out  # the traceback of the first
+        assert job.outcomes("a") == dict(zip(KEYS, ["success", "failed", "success", "failed", "success"], strict=True))
+        assert "5 partitions: 3 materialized, 2 not executed" in job.run(1).ok().out
+        below = job.rows("b")
+        assert [row.outcome for row in below.values()] == ["success", "skipped", "success", "skipped", "success"]
+        assert below["2024-01-02"].error == "upstream a@2024-01-02 did not succeed"
+
+
+def test_a_partition_that_reads_a_failed_one_of_its_own_is_not_executed(running):
+    body = (
+        "%%asset a --partitions daily:2024-01-01 --map a=offset(-1)\n"
+        "if partition.start.day == 3:\n    raise ValueError\na = (a or 0) + 1"
+    )
+    with running([body], partitions=FIRST) as job:
+        assert "1 of 5 partitions failed" in str(job.run(0).error)
+        assert list(job.outcomes("a").values()) == ["success", "success", "failed", "skipped", "skipped"]
+        assert [job.value("a", key) for key in KEYS[:2]] == [1, 2]
+
+
+def test_a_running_total_reads_its_own_day_before(running):
+    body = (
+        "%%asset a --partitions daily:2024-01-01 --map a=offset(-1)\na = (0 if a is None else a) + partition.start.day"
+    )
+    with running([body], partitions=FIRST) as job:
+        job.run(0).ok()
+        assert [job.value("a", key) for key in KEYS] == [1, 3, 6, 10, 15]
+
+
+RANGED = {
+    "a dict": "a = {key: len(partition.keys) for key in partition.keys}",
+    "a generator": "a = ((key, len(partition.keys)) for key in partition.keys)",
+    "an expression": "{key: len(partition.keys) for key in reversed(partition.keys)}",
+}
+
+
+@pytest.mark.parametrize("body", RANGED.values(), ids=RANGED)
+def test_a_range_run_gives_a_value_for_each_key(running, body):
+    with running([f"%%asset a --partitions {DAYS}\n{body}"], partitions=FIRST) as job:
+        job.run(0).ok()
+        assert [job.value("a", key) for key in KEYS] == [5] * 5
+
+
+def test_a_range_run_reads_dicts_and_takes_so_many_at_once(running):
+    cells = [
+        f"%%asset a --partitions {DAYS}\na = partition.start.day",
+        "%%asset factor\nfactor = 3",
+        f"%%asset b --partitions {DAYS} --backfill 2\nb = {{key: (a[key] * factor, len(a)) for key in partition.keys}}",
+    ]
+    with running(cells, partitions=FIRST) as job:
+        for cell in range(3):
+            job.run(cell).ok()
+        assert [job.value("b", key) for key in KEYS] == [(3, 2), (6, 2), (9, 2), (12, 2), (15, 1)]
+
+
+WRONG = {
+    "a generator that fails": (
+        (
+            "def made():\n    for key in partition.keys:\n        if key > '2024-01-02':\n            1 // 0\n"
+            "        yield key, 1\na = made()"
+        ),
+        2,
+        "3 of 5 partitions failed: 2024-01-03: ZeroDivisionError",
+    ),
+    "an unknown key": (
+        "a = iter([('2024-01-01', 1), ('2024-01-31', 1)])",
+        1,
+        "asset a gave a value for '2024-01-31', which is not among partition.keys: did you mean",
+    ),
+    "a key twice": ("a = iter([('2024-01-01', 1)] * 2)", 1, "asset a gave a second value for 2024-01-01"),
+    "missing keys": (
+        "a = {key: 1 for key in partition.keys if key < '2024-01-03'}",
+        2,
+        "asset a gave no value for 2024-01-03, 2024-01-04, 2024-01-05",
+    ),
+    "one value": ("partition.keys\na = 1", 0, "asset a gave one int for 5 partitions"),
+    "no pairs": ("a = iter(partition.keys)", 0, "asset a gave str for a batch: yield pairs of key and value"),
+    "no key": ("a = {partition.key: 1 for _ in partition.keys}", 0, "this execution is for 5 partitions"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "kept", "words"), WRONG.values(), ids=WRONG)
+def test_what_came_before_an_error_in_a_range_run_stays(running, body, kept, words):
+    with running([f"%%asset a --partitions {DAYS} --backfill single\n{body}"], partitions=FIRST) as job:
+        assert words in str(job.run(0).error)
+        assert list(job.outcomes("a").values()) == ["success"] * kept + ["failed"] * (5 - kept)
+        assert [job.value("a", key) for key in KEYS[:kept]] == [1] * kept
+
+
+def test_a_range_run_is_tried_again_for_what_is_left(running):
+    body = (
+        f"%%asset a --partitions {DAYS} --retries 1\n"
+        "def made():\n    seen.append(partition.keys)\n    for key in partition.keys:\n        yield key, len(seen)\n"
+        "        if key == '2024-01-02' and len(seen) == 1:\n            raise OSError\na = made()"
+    )
+    with running(["seen = []", body], partitions=FIRST) as job:
+        job.run(0).ok()
+        job.run(1).ok()
+        assert [job.value("a", key) for key in KEYS] == [1, 1, 2, 2, 2]
+
+
+def test_a_skipped_partition_is_no_failure_and_is_left_out_downstream(running):
+    cells = [
+        f"%%asset a --partitions {DAYS} --retries 2\nif partition.start.day == 2:\n    context.skip('holiday')\na = 1",
+        f"%%asset b --partitions {DAYS}\nb = str(a)",
+        "%%asset month --partitions monthly:2024-01-01 --map a=window\nmonth = list(a)",
+    ]
+    with running(cells, partitions="2024-01-01..2024-01-31") as job:
+        assert "2024-01-02: skipped (holiday)" in job.run(0).ok().out
+        assert (job.rows("a")["2024-01-02"].outcome, job.rows("a")["2024-01-02"].done) == ("skipped", True)
+        job.run(1).ok()
+        job.run(2).ok()
+        assert [job.value("b", key) for key in KEYS[:3]] == ["1", "None", "1"]
+        assert "2024-01-02" not in job.value("month", "2024-01-01")
+        assert len(job.value("month", "2024-01-01")) == 30
+
+
+def test_single_keys_of_a_range_run_can_be_skipped(running):
+    body = (
+        f"%%asset a --partitions {DAYS}\n"
+        "context.skip('holiday', key='2024-01-02')\na = {key: 1 for key in partition.keys if key != '2024-01-02'}"
+    )
+    with running([body], partitions=FIRST) as job:
+        job.run(0).ok()
+        assert list(job.outcomes("a").values()) == ["success", "skipped", "success", "success", "success"]
+
+
+def test_an_interrupt_fails_nothing_and_leaves_no_mark(running):
+    body = f"%%asset a --partitions {DAYS}\nif partition.start.day == 3:\n    raise KeyboardInterrupt\na = 1"
+    with running([body], partitions=FIRST) as job:
+        assert isinstance(job.run(0).error, KeyboardInterrupt)
+        kept = job.workspace.store.partitions.facts("default", "a")
+        assert not kept.families(lambda chunk: chunk.running | chunk.failed)
+        assert [row.outcome for row in job.rows("a").values()][:2] == ["success", "success"]
+        assert "failed" not in job.outcomes("a").values()
+
+
+def test_a_run_of_what_is_stale_leaves_what_proves_unchanged(running):
+    cells = [f"%%asset a --partitions {DAYS}\na = partition.key[:7]", f"%%asset b --partitions {DAYS}\nb = a"]
+    with running(cells, partitions=FIRST) as job:
+        job.run(0).ok()
+        job.run(1).ok()
+    changed = [cells[0] + "  # 2\nx = 1", cells[1]]
+    with running(changed, partitions=FIRST, stale=True) as job:
+        assert "5 materialized" in job.run(0).ok().out
+        assert "5 unchanged" in job.run(1).ok().out
+        assert job.outcomes("b") == dict.fromkeys(KEYS, "unchanged")
+
+
+def test_a_record_of_many_partitions_stays_short_but_shows_what_failed(running):
+    body = (
+        f"%%asset a --partitions {DAYS}\nprint('working on', partition.key)\n"
+        "if partition.key == '2024-06-01':\n    print('about to fail')\n    raise ValueError\na = 1"
+    )
+    with running([body], partitions="2024-01-01..2024-12-31") as job:
+        shown = job.run(0)
+        assert "1 of 366 partitions failed" in str(shown.error)
+        assert shown.out.count("working on") < 25
+        assert "about to fail" in shown.out
+        assert "366 partitions: 365 materialized, 1 failed" in shown.out
+
+
+def test_keys_of_any_form_are_kept_apart(running):
+    keys = ["a/b", "a|b", "a b", "ü", "..", "%2F", "a%2Fb", "_", 'say "x"']
+    spec = "static:" + ",".join('"' + key.replace('"', '\\"') + '"' for key in keys)
+    with running([f"%%asset a --partitions '{spec}'\na = partition.key"], partitions="*") as job:
+        job.run(0).ok()
+        assert [job.value("a", key) for key in keys] == keys
+
+
+def test_one_table_of_many_partitions(running):
+    cells = [
+        f"%%asset a --partitions {DAYS}\nimport pandas as pd\na = pd.DataFrame({{'n': [partition.start.day] * 2}})",
+        "%%asset month --partitions monthly:2024-01-01 --concat a=day\nmonth = a",
+    ]
+    with running(cells, partitions="2024-01-01..2024-01-31") as job:
+        job.run(0).ok()
+        job.run(1).ok()
+        table = job.value("month", "2024-01-01")
+        assert isinstance(table, pd.DataFrame)
+        assert list(table.columns) == ["n", "day"]
+        assert list(table.index) == list(range(62))
+        assert table.loc[table.n == 31, "day"].unique().tolist() == ["2024-01-31"]
+
+
+def test_two_dimensions_and_an_upstream_of_one(running):
+    cells = [
+        f"%%asset a --partitions {DAYS}\na = partition.start.day",
+        (
+            f"%%asset b --partitions 'date={DAYS} x region=static:eu,us'\n"
+            "b = (a, partition['region'], partition['date'], partition.start.day)"
+        ),
+        "%%asset c --partitions region=static:eu,us\nc = len(b)",
+    ]
+    with running(cells[:2], partitions="2024-01-01..2024-01-02") as job:
+        job.run(0).ok()
+        job.run(1).ok()
+        assert job.value("b", "2024-01-02|us") == (2, "us", "2024-01-02", 2)
+
+
+def test_awaiting_bodies_run_for_each_partition(running):
+    body = f"%%asset a --partitions {DAYS}\nimport asyncio\nawait asyncio.sleep(0)\na = partition.key"
+    with running([body], partitions=FIRST) as job:
+        job.run(0).ok()
+        assert [job.value("a", key) for key in KEYS] == KEYS
+
+
+def test_history_of_a_partition_is_short(running):
+    cells = [f"%%asset a --partitions {DAYS}\na = 1", f"%%asset b --partitions {DAYS}\nb = a"]
+    with running(cells, partitions=FIRST) as job:
+        job.run(0).ok()
+        job.run(1).ok()
+        of = job.workspace.book.of("b")
+        found = job.workspace.store.partitions.materialization("default", "b", KEYS[0], of.position(KEYS[0]))
+        above = job.workspace.store.partitions.materialization("default", "a", KEYS[0], of.position(KEYS[0]))
+        assert found.inputs == {"a": above.stored.data_version}
+        assert found.input_versions == {"a": 1}
