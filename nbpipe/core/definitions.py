@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:  # loaded where a project has some
+    from nbpipe.core.automation.definitions import JobDef, ScheduleDef, SensorDef
 
 CellKind = Literal["asset", "parameters", "setup", "view", "skipped", "other", "broken"]
 """`other`: declares something that is not an asset, or is empty; `broken`: its source can't be analysed."""
@@ -158,6 +161,23 @@ class Diagnostic(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Assets that can't be run because of it."""
 
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class Automation(NamedTuple):
+    """What starts runs without a person, by name in sorted order."""
+
+    jobs: Mapping[str, JobDef] = _NONE
+    schedules: Mapping[str, ScheduleDef] = _NONE
+    sensors: Mapping[str, SensorDef] = _NONE
+    unusable: Mapping[str, str] = _NONE
+    """See `Definitions`."""
+
+
+#: Of a project where a person starts everything.
+NO_AUTOMATION = Automation()
+
+
 class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a project defines: its workspace."""
 
@@ -167,7 +187,19 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     """By path, in sorted order."""
     diagnostics: tuple[Diagnostic, ...] = ()
     hash: str = ""
-    """Changes whenever anything above does."""
+    """Changes whenever anything else here does."""
+    jobs: Mapping[str, JobDef] = _NONE
+    """By name, in sorted order; like schedules and sensors, only those without an error."""
+    schedules: Mapping[str, ScheduleDef] = _NONE
+    sensors: Mapping[str, SensorDef] = _NONE
+    unusable: Mapping[str, str] = _NONE
+    """Jobs, schedules and sensors that are declared but have an error, as `job nightly`, with the error: they have not
+    been taken away. Of a notebook that can't be read at all, nobody knows which ones it declares."""
+
+    @property
+    def automation(self) -> Automation:
+        """What starts runs without a person."""
+        return Automation(self.jobs, self.schedules, self.sensors, self.unusable)
 
     def blocked(self, key: str) -> Diagnostic | None:
         """Return the error that keeps the asset `key` from being run, if there is one."""

@@ -70,13 +70,14 @@ class ResolvedBody:
 
 def resolve_body(around: Surroundings, position: int) -> ResolvedBody:
     """Resolve the names of the asset cell at `position`; report what is wrong with them."""
-    return _Resolver(around, position).resolve()
+    return BodyResolver(around, position).resolve()
 
 
-class _Resolver:
-    """Resolves one body."""
+class BodyResolver:
+    """Resolves one body; that of an asset, unless a kind of its own takes over some of the steps."""
 
     def __init__(self, around: Surroundings, position: int) -> None:
+        """Resolve the body of the cell at `position` among the code cells."""
         self._around = around
         self._names = around.names
         self._position = position
@@ -87,18 +88,24 @@ class _Resolver:
         self._found = ResolvedBody()
 
     def resolve(self) -> ResolvedBody:
+        """Return what the names mean; report what is wrong with them."""
         found = self._found
         for read in self._cell.code.reads:
             self._read(read)
         self._use_and_deps()
         self._map_and_concat()
+        self._reach()
+        self._reached_outside()
+        self._order()
+        return found
+
+    def _reach(self) -> None:
+        """Find out what the body reaches through setup names."""
+        found = self._found
         found.reach = self._around.reaches.of(self._cell.code.statements, found.setup, self._position)
         found.reach.definitions.extend(
             self._stars[read.name] for read in self._cell.code.reads if read.name in self._stars
         )
-        self._reached_outside()
-        self._order()
-        return found
 
     def _read(self, read: Read) -> None:
         name = read.name
@@ -106,7 +113,7 @@ class _Resolver:
         if name in self._own:
             self._own_name(read)
         elif name in names.assets:
-            self._found.inputs.add(name)
+            self._asset(read)
         elif name in INJECTED:
             self._injected(read)
         elif names.setup.visible(name, self._position):
@@ -115,11 +122,14 @@ class _Resolver:
         elif name in AMBIENT:
             return
         elif self._around.outside.places(name, self._around.facts.path):
-            self._found.inputs.add(name)
+            self._asset(read)
         elif name in self._around.outside.resources:
             self._found.resources.add(name)
         elif name not in self._stars and read.certain:
             self._unknown(read)
+
+    def _asset(self, read: Read) -> None:
+        self._found.inputs.add(read.name)
 
     def _injected(self, read: Read) -> None:
         if read.name == PARTITION and self._options.partitions is None and self._is_readable and read.certain:

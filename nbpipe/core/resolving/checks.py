@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.keys import AMBIENT, INJECTED, check_name
+from nbpipe.core.reading.declarations import SENSOR
 from nbpipe.core.reading.notebooks import CellFacts
 from nbpipe.core.resolving.bodies import Surroundings, declaring_line
 from nbpipe.core.resolving.kinds import declares, skipped
@@ -33,7 +34,7 @@ class _Checker:
                 self._around.reports.error(problem.code, problem.message, cell, problem.line, assets)
             if declares(cell):
                 self._resources(cell)
-            if cell.magic != "asset":
+            if cell.magic not in ("asset", SENSOR):
                 self._rebinding(position, cell)
                 if self._around.names.cells[position].kind == "parameters":
                     self._early_reads(position, cell)

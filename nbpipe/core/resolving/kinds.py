@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from nbpipe.core.definitions import CellKind
 from nbpipe.core.keys import AMBIENT
-from nbpipe.core.reading.declarations import LATER_CELL_MAGICS
+from nbpipe.core.reading.declarations import DECLARING_LINE_MAGICS, LATER_CELL_MAGICS, SENSOR
 from nbpipe.core.reading.facts import Read, Statement
 from nbpipe.core.reading.notebooks import PARAMETERS_TAG, SKIP_TAGS, CellFacts, NotebookFacts
 from nbpipe.core.resolving.modules import ModuleIndex
@@ -59,6 +59,13 @@ class NotebookNames:
 def declares(cell: CellFacts) -> bool:
     """Tell whether a cell declares assets that count."""
     return cell.magic == "asset" and not skipped(cell) and not (cell.declaration is not None and cell.declaration.help)
+
+
+def declares_automation(cell: CellFacts) -> bool:
+    """Tell whether a cell declares a job, a schedule or a sensor that counts."""
+    if cell.magic != SENSOR and not any(magic.name in DECLARING_LINE_MAGICS for magic in cell.code.magics):
+        return False
+    return not skipped(cell)
 
 
 def skipped(cell: CellFacts) -> bool:
@@ -109,11 +116,11 @@ class _Pass:
         if cell.magic == "asset":
             kind: CellKind = "broken" if cell.problem else "asset" if declares(cell) else "other"
             return CellNames(kind)
+        if cell.magic in LATER_CELL_MAGICS:
+            return CellNames("other")
         if cell.problem is not None:
             self._names.broken.append(position)
             return CellNames("broken")
-        if cell.magic in LATER_CELL_MAGICS:
-            return CellNames("other")
         if PARAMETERS_TAG in cell.tags and not self._parameters_seen:
             self._parameters_seen = True
             return self._setup(position, cell, "parameters", {})

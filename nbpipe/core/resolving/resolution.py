@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from nbpipe.core.definitions import (
+    NO_AUTOMATION,
     AssetOptions,
     AssetSpec,
+    Automation,
     CellDef,
     CellRef,
     Definitions,
@@ -29,10 +32,13 @@ from nbpipe.core.resolving.checks import check_cells
 from nbpipe.core.resolving.code_versions import CodeVersion, code_version
 from nbpipe.core.resolving.duplicates import duplicate_assets
 from nbpipe.core.resolving.fit import misfits
-from nbpipe.core.resolving.kinds import classify, declares
+from nbpipe.core.resolving.kinds import classify, declares, declares_automation
 from nbpipe.core.resolving.modules import ModuleIndex, ModuleSource, NoModules
 from nbpipe.core.resolving.reach import Reaches
 from nbpipe.core.resolving.reports import Reports
+
+if TYPE_CHECKING:  # loaded where a project has jobs, schedules or sensors
+    from nbpipe.core.resolving.declared import Configured, Declared
 
 FindFile = Callable[[str, str], str | None]
 """`(path of the notebook, string literal)` -> path of the existing file it names, relative to the root, or None."""
@@ -49,6 +55,8 @@ class ResolvedNotebook(msgspec.Struct, frozen=True, kw_only=True):
     assets: tuple[AssetSpec, ...] = ()
     """In document order; those of broken cells too: a diagnostic keeps them from being run."""
     diagnostics: tuple[Diagnostic, ...] = ()
+    declared: tuple[Declared, ...] = ()
+    """Jobs, schedules and sensors, by themselves: what they name is not looked up."""
     sources: Mapping[str, str] = _NO_SOURCES
     """Source text by hash of code component, if asked for."""
 
@@ -69,6 +77,7 @@ def resolve(
     find_file: FindFile | None = None,
     modules: ModuleSource | None = None,
     locations: Mapping[str, str] = MappingProxyType({}),
+    configured: Configured | None = None,
 ) -> Definitions:
     """Resolve all notebooks of a project; whatever is wrong becomes a diagnostic.
 
@@ -78,6 +87,7 @@ def resolve(
         find_file: finds files that string literals name.
         modules: finds modules of the project.
         locations: name of the code location by path of the notebook.
+        configured: jobs, schedules and sensors of the configuration.
     """
     places = asset_places(notebooks)
     outside = OutsideNames(assets=places, resources=frozenset(resources))
@@ -102,19 +112,38 @@ def resolve(
     unreadable = {key for d in diagnostics if d.code == UNREADABLE for key in d.assets}
     known = {key: spec for key, spec in assets.items() if key not in unreadable} if unreadable else assets
     diagnostics += misfits(assets.values(), known.get, notebooks)
+    defs = {result.notebook.path: result.notebook for result in resolved}
+    declared = [each for result in resolved for each in result.declared]
+    automation = NO_AUTOMATION
+    if declared or configured is not None:
+        from nbpipe.core.resolving.automation import resolve_automation
+
+        automation, found = resolve_automation(declared, assets, defs, configured)
+        diagnostics += found
     diagnostics.sort(key=_order)
-    return definitions(assets, {r.notebook.path: r.notebook for r in resolved}, diagnostics)
+    return definitions(assets, defs, diagnostics, automation)
 
 
 def definitions(
-    assets: Mapping[str, AssetSpec], notebooks: Mapping[str, NotebookDef], diagnostics: Collection[Diagnostic]
+    assets: Mapping[str, AssetSpec],
+    notebooks: Mapping[str, NotebookDef],
+    diagnostics: Collection[Diagnostic],
+    automation: Automation = NO_AUTOMATION,
 ) -> Definitions:
     """Put definitions together, sorted, with their hash."""
     specs = {key: assets[key] for key in sorted(assets)}
     defs = {path: notebooks[path] for path in sorted(notebooks)}
     found = tuple(diagnostics)
     encoded = msgspec.json.encode((list(specs.values()), list(defs.values()), found))
-    return Definitions(assets=specs, notebooks=defs, diagnostics=found, hash=text_hash(encoded.decode()))
+    if any(automation):
+        encoded += msgspec.json.encode([sorted(each.items()) for each in automation])
+    return Definitions(
+        assets=specs,
+        notebooks=defs,
+        diagnostics=found,
+        hash=text_hash(encoded.decode()),
+        **{name: dict(sorted(each.items())) for name, each in automation._asdict().items() if each},
+    )
 
 
 def asset_places(notebooks: Mapping[str, NotebookFacts]) -> dict[str, list[CellRef]]:
@@ -165,13 +194,22 @@ class _NotebookResolver:
                 specs.extend(self._specs(cell, body))
         warn_of_generators(self._facts, self._names, bodies, self._reports)
         check_cells(self._around, specs)
+        declared = self._declared()
         first = {spec.key: spec for spec in reversed(specs)}  # of a duplicate, the one above counts
         return ResolvedNotebook(
             notebook=self._notebook(),
             assets=tuple(first[key] for key in dict.fromkeys(spec.key for spec in specs)),
             diagnostics=tuple(sorted(self._reports.found, key=_order)),
+            declared=declared,
             sources=self._sources,
         )
+
+    def _declared(self) -> tuple[Declared, ...]:
+        if not any(map(declares_automation, self._facts.cells)):
+            return ()
+        from nbpipe.core.resolving.declared import declared_in
+
+        return declared_in(self._around)
 
     def _is_outside(self, name: str) -> bool:
         return bool(self._project.outside.places(name, self._facts.path))
