@@ -12,7 +12,7 @@ from nbpipe.errors import NbpipeError
 from nbpipe.kernel.sessions import session_of
 
 _MAGIC = re.compile(r"(?:\s*|.*=\s*)(?P<mark>%{1,2})(?P<magic>\w+)[ \t](?P<rest>.*)", re.DOTALL)
-_TAKES_NAMES = frozenset({"asset", "force", "materialize", "status", "lineage", "why"})
+_TAKES_NAMES = frozenset({"asset", "force", "materialize", "status", "lineage", "partitions", "why"})
 
 
 class Completion:

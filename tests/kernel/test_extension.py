@@ -102,6 +102,7 @@ def test_a_hook_that_fails_is_no_error_of_the_cell(project, monkeypatch):
         ("df = %asset or", {"orders"}),
         ("x = 1\n%force cus", {"customers"}),
         ("%lineage ", {"orders", "customers"}),
+        ("%partitions or", {"orders"}),
         ("%materialize cu", {"customers"}),
     ],
 )

@@ -67,7 +67,8 @@ def names(view: PartitionsView) -> tuple[str, ...]:
 def layer_style(view: PartitionsView, scope: str) -> str:
     """Return the style sheet that gives both layers of one widget the same grid.
 
-    A name that is looked at is written beside the pointer; from the middle on, to the left of it.
+    A name that is looked at is written beside the pointer; from the middle on, to the left of it. Selectors are more
+    particular than those of the style sheet, which another widget may bring once more, further down in the page.
     """
     number = max(len(view.columns), 1)
     columns = "repeat(auto-fill, minmax(180px, 1fr))" if view.shape == "list" else f"repeat({number}, minmax(0, 1fr))"
@@ -75,15 +76,16 @@ def layer_style(view: PartitionsView, scope: str) -> str:
     left = "150px" if view.shape == "grid" else "0px"
     longest = max((len(view.cell_text(0, column)) for column in range(len(view.columns))), default=0)
     right = ", ".join(
-        f"{scope} .widget-radio-box label:nth-child({number}n+{column})"
+        f"{scope} .nbpipe-heat .widget-radio-box label:nth-child({number}n+{column})"
         for column in range(number // 2 + 1, number + 1)
     )
     indent = f"{right} {{ text-indent: -{longest}ch; }}" if view.shape != "list" else ""
     cells = f"{left} {columns}" if view.shape == "grid" else columns
+    heat = f"{scope} .nbpipe-heat"
     return (
-        f"<style>{scope} .nbpipe-cells {{ grid-template-columns: {cells}; grid-auto-rows: {rows}; }}\n"
-        f"{scope} .widget-radio {{ left: {left}; }}\n"
-        f"{scope} .widget-radio-box {{ grid-template-columns: {columns}; grid-auto-rows: {rows}; }}\n"
+        f"<style>{heat} .nbpipe-cells {{ grid-template-columns: {cells}; grid-auto-rows: {rows}; }}\n"
+        f"{heat} .widget-radio {{ left: {left}; }}\n"
+        f"{heat} .widget-radio .widget-radio-box {{ grid-template-columns: {columns}; grid-auto-rows: {rows}; }}\n"
         f"{scope}.nbpipe-canvas .nbpipe-ticks, {scope}.nbpipe-canvas .widget-slider {{ margin-left: {left}; }}\n"
         f"{indent}</style>"
     )
