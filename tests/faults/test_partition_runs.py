@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
 from tests.acceptance.test_partitions import JANUARY, count, retry
 from tests.notebooks import replace_in_cell, write_notebook
@@ -24,6 +25,23 @@ BODY = (
     "    time.sleep(0.01)\n"
     "int(partition.key[-2:])"
 )
+
+
+def test_a_canceled_run_keeps_the_partitions_that_were_done(project: Path) -> None:
+    write_notebook(project / "a.ipynb", [BODY])
+    words = [sys.executable, "-m", "nbpipe.cli", "materialize", "day", "--partitions", "2024-01-01..2024-01-31"]
+    process = subprocess.Popen(words, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with Workspace.open(project) as workspace:
+        store = workspace.store
+        run = eventually(lambda: next(iter(store.runs(statuses=["running"])), None))
+        eventually(lambda: "success" in store.outcome_counts(run.id)["day"])
+        store.request_cancel(run.id, at=clock.now())
+        assert process.wait() == 1
+        assert store.run(run.id).status == "canceled"
+        assert set(store.outcome_counts(run.id)["day"]) == {"success", "canceled"}
+        assert store.steps(run.id)[0].executed == ("day",)
+        facts = store.partitions.facts(workspace.env, "day")
+        assert not facts.families(lambda chunk: chunk.running | chunk.failed)
 
 
 def test_a_run_killed_amid_its_partitions_keeps_what_was_done_and_repeats_nothing(project: Path) -> None:
