@@ -82,7 +82,7 @@ class AssetSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     earlier partitions of its own."""
     ranged: bool = False
     """One execution of the body can take several partitions: it reads `partition.keys`, or `--backfill` allows more
-    than one; and it does not read its own earlier ones."""
+    than one and it does not read `partition.key`; and it does not read its own earlier ones."""
     setup_names: tuple[str, ...] = ()
     """Names bound by setup and parameters cells above that the body may see and reads."""
     parameters: tuple[str, ...] = ()

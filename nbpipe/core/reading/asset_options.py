@@ -186,7 +186,7 @@ ASSET_OPTIONS: tuple[Option, ...] = (
         metavar="single|N",
         read=_batch,
         choices=(SINGLE,),
-        help="how many partitions one execution, and one run of a backfill, takes",
+        help="how many partitions a run of a backfill takes; one by one if the cell reads partition.key, else at once",
     ),
 )
 

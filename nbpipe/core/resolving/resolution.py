@@ -281,14 +281,18 @@ class _NotebookResolver:
 
 
 def _is_ranged(cell: CellFacts, body: ResolvedBody, options: AssetOptions) -> bool:
-    """Tell whether one execution of the body can take several partitions."""
+    """Tell whether one execution of the body can take several partitions.
+
+    A body that reads `partition.key` is written for one, however many a run takes.
+    """
     if options.partitions is None or not body.inputs.isdisjoint(cell.names):
         return False
-    if options.backfill is not None and options.backfill != "1":
-        return True
-    return any(read.name == PARTITION for read in cell.code.reads) and any(
-        (PARTITION, "keys") in statement.attributes for statement in cell.code.statements
-    )
+    used: set[str] = set()
+    if any(read.name == PARTITION for read in cell.code.reads):
+        used.update(name for each in cell.code.statements for owner, name in each.attributes if owner == PARTITION)
+    if used & {"key", "keys"}:
+        return "keys" in used
+    return options.backfill not in (None, "1")
 
 
 def _maybe_path(literal: str) -> bool:

@@ -324,7 +324,7 @@ def test_what_partitions_are_declared_and_what_does_not_fit_is_remembered(two):
     path = write_notebook(
         two / "parts.ipynb",
         [
-            f"%%asset daily more --partitions {declared} --backfill 7\ndaily = more = partition.key",
+            f"%%asset daily more --partitions {declared} --backfill 7\ndaily = more = partition.keys",
             "%%asset listed --partitions static:x,y\ndaily",
             "%%asset wrong --partitions dialy:2024-01-01\n1",
             "%%asset state --partitions daily:2024-01-01 --map state=offset(-1)\nstate = (state or 0) + 1",
