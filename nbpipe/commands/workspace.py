@@ -75,7 +75,9 @@ class Workspace:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values that the configuration takes from environment variables: for this process alone."""
-        return settings.secret_values([self.config.state, self.config.storage, self.config.io])
+        config = self.config
+        notify = [text for each in config.notify.values() for text in (each.url, each.user, each.password)]
+        return settings.secret_values([config.state, config.storage, config.io, notify])
 
     @property
     def definitions(self) -> Definitions:
@@ -129,6 +131,7 @@ class Workspace:
             {**{spec.key: spec for spec in resolved.assets}, **others},
             {**saved.notebooks, path: resolved.notebook},
             [*(each for each in saved.diagnostics if each.notebook != path), *resolved.diagnostics],
+            saved.automation,
         )
         other = Workspace(replace(self.project, definitions=changed))
         other._origin = self

@@ -11,13 +11,18 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 
 import msgspec
 
 from nbpipe.core.runs.tasks import RECORD_SIZE
 from nbpipe.errors import ConfigError, nearest
+from nbpipe.loading.automation_tables import Job, Keep, Notify, Schedule, Sensor, Texts
 from nbpipe.loading.roots import PYPROJECT, STATE_FOLDER, config_file, default_state
+
+if TYPE_CHECKING:  # loaded where there are jobs
+    from nbpipe.core.automation.queue import QueueLimits
+    from nbpipe.core.resolving.declared import Configured
 
 DEFAULT_ENVIRONMENT = "default"
 
@@ -29,6 +34,7 @@ _PASSWORD = re.compile(r"://[^/@:]*:(?P<password>[^@/]+)@")
 _SQLITE = re.compile(r"(?P<start>sqlite(?:\+\w+)?:///)(?P<path>[^?]+)(?P<options>\?.*)?", re.DOTALL)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)")
 _REFERENCE = "${"
+_DAY = 86_400.0
 
 
 class Size(int):
@@ -49,6 +55,8 @@ class Executor(msgspec.Struct, frozen=True, kw_only=True):
 
     parallel: Annotated[int, msgspec.Meta(ge=1)] = 4
     """Steps of a run that may execute at once."""
+    kernels: Literal["warm", "plain"] = "warm"
+    """Where kernels come from: forks of a warm process, on Linux and where there is one; or fresh ones."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +64,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     record_size: Size = Size(RECORD_SIZE)
     """Output in one executed notebook; what is cut is said in it."""
+    runs: Annotated[int, msgspec.Meta(ge=1)] = 10
+    """Runs that may be active at once."""
+    tags: Mapping[str, Annotated[int, msgspec.Meta(ge=1)]] = _NOTHING
+    """Of those with a tag `KEY=VALUE`, or `KEY=*` for each of its values."""
+    pools: Mapping[str, Annotated[int, msgspec.Meta(ge=1)]] = _NOTHING
+    """Of those that need a pool, by its name; one that is not named here has one place."""
+
+    @property
+    def queue(self) -> QueueLimits:
+        """How many runs may be active at once."""
+        from nbpipe.core.automation.queue import QueueLimits
+
+        return QueueLimits(runs=self.runs, tags=self.tags, pools=self.pools)
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +84,12 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
 
     values: Annotated[int, msgspec.Meta(ge=1)] = 3
     """Newest values kept of each asset or partition."""
+    runs: Keep = Keep(seconds=365 * _DAY)
+    """What is known of runs that have ended."""
+    records: Keep = Keep(seconds=90 * _DAY)
+    """Executed notebooks."""
+    ticks: Keep = Keep(seconds=30 * _DAY)
+    """History of schedules and sensors."""
 
 
 class Tables(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,9 +99,18 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     storage: str | None = None
     locations: Mapping[str, Location] = _NOTHING
     io: Mapping[str, Mapping[str, Any]] = _NOTHING
+    jobs: Mapping[str, Job] = _NOTHING
+    schedules: Mapping[str, Schedule] = _NOTHING
+    sensors: Mapping[str, Sensor] = _NOTHING
+    notify: Mapping[str, Notify] = _NOTHING
     executor: Executor = Executor()
     limits: Limits = Limits()
     retention: Retention = Retention()
+
+    @property
+    def has_automation(self) -> bool:
+        """Something here starts runs without a person, or tells of them."""
+        return bool(self.jobs or self.schedules or self.sensors or self.notify)
 
 
 class Config(Tables, frozen=True, kw_only=True):
@@ -83,6 +119,14 @@ class Config(Tables, frozen=True, kw_only=True):
     env: str = DEFAULT_ENVIRONMENT
     file: str | None = None
     """The file that it was read from; None: there is none, and all is default."""
+
+    def configured(self) -> Configured | None:
+        """Return the jobs, schedules, sensors and notifications; None if there are none."""
+        if not self.has_automation:
+            return None
+        from nbpipe.loading.automation import configured
+
+        return configured(self, self.file or "")
 
     def state_url(self, root: Path) -> str:
         """Return the SQLAlchemy URL of the state store; a relative SQLite path is taken from `root`.
@@ -110,7 +154,7 @@ class Config(Tables, frozen=True, kw_only=True):
 
 #: Known parts of the contract that this version can't do yet: refused, never ignored.
 _LATER: Mapping[type[msgspec.Struct], frozenset[str]] = {
-    Tables: frozenset({"resources", "jobs", "schedules"}),
+    Tables: frozenset({"resources"}),
     Location: frozenset({"modules"}),
 }
 
@@ -139,6 +183,10 @@ def load_config(root: Path, env: str = DEFAULT_ENVIRONMENT) -> Config:
         raise ConfigError(f"{file.name} has no environment {env!r}{_hint(env, environments)}")
     if env in environments:
         chosen = _tables(_merged(tables, environments[env]), file, "")
+    if chosen.has_automation:
+        from nbpipe.loading.automation import check_complete
+
+        check_complete(chosen, lambda path, message: _problem(file, path, message))
     return Config(**msgspec.structs.asdict(chosen), env=env, file=file.name)
 
 
@@ -175,6 +223,15 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 def _tables(values: Any, file: Path, path: str) -> Tables:
     converted: Tables = _converted(values, Tables, file, path)
     _check_urls(converted, file, path)
+    for tag in converted.limits.tags:
+        if not all(tag.partition("=")):
+            raise _problem(
+                file, f"{_join(path, 'limits.tags')}.{tag}", "write it as KEY=VALUE, or KEY=* for each value"
+            )
+    if converted.has_automation:
+        from nbpipe.loading.automation import check_values
+
+        check_values(converted, lambda key, message: _problem(file, _join(path, key), message))
     for name, location in converted.locations.items():
         for pattern in location.notebooks:
             if not pattern or pattern.startswith(("/", "~")) or ".." in pattern.split("/"):
@@ -203,7 +260,8 @@ def _converted(value: Any, kind: Any, file: Path, path: str) -> Any:
                 raise _problem(file, _join(path, key), "is not available in this version: remove it")
             if key not in fields:
                 raise _problem(file, _join(path, key), f"unknown key{_hint(key, fields)}")
-        return kind(**{key: _converted(each, fields[key], file, _join(path, key)) for key, each in value.items()})
+        converted = {key: _converted(each, fields[key].type, file, _join(path, key)) for key, each in value.items()}
+        return kind(**{fields[key].name: each for key, each in converted.items()})
     if get_origin(kind) is Mapping:
         inner = kind.__args__[1]
         items = _table(value, file, path).items()
@@ -215,9 +273,9 @@ def _converted(value: Any, kind: Any, file: Path, path: str) -> Any:
 
 
 @cache
-def _fields(kind: type[msgspec.Struct]) -> Mapping[str, Any]:
-    """Return the types of a table's keys; msgspec would find them out anew each time."""
-    return {field.name: field.type for field in msgspec.structs.fields(kind)}
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """Return what is known of a table's keys; msgspec would find it out anew each time."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _table(value: Any, file: Path, path: str) -> dict[str, Any]:
@@ -227,6 +285,8 @@ def _table(value: Any, file: Path, path: str) -> dict[str, Any]:
 
 
 def _custom(kind: type, value: Any) -> Any:
+    if kind in (Texts, Keep):
+        return kind.read(value)
     if kind is not Size:
         raise NotImplementedError(kind)
     written = _SIZE.fullmatch(value) if isinstance(value, str) else None

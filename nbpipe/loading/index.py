@@ -26,6 +26,7 @@ from nbpipe.errors import RefusedError
 from nbpipe.loading.cache import read_cache, write_cache
 from nbpipe.loading.modules import read_module
 from nbpipe.loading.notebooks import decode_notebook, unreadable_notebook
+from nbpipe.loading.packing import unpack
 from nbpipe.loading.remembered import Entry, Reading, RememberedFiles
 from nbpipe.loading.roots import STATE_FOLDER, state_folder
 from nbpipe.loading.transformer import ipython_transform
@@ -73,7 +74,7 @@ class Index:
         if resolved is None:
             return Definitions()
         if self._decoded is None or self._decoded[0] is not resolved:
-            self._decoded = (resolved, msgspec.msgpack.decode(resolved.definitions, type=Definitions))
+            self._decoded = (resolved, unpack(resolved.definitions))
         return self._decoded[1]
 
     def save(self) -> None:
@@ -108,8 +109,9 @@ def _maker() -> str:
     for package in (nbpipe.core, nbpipe.core.reading, nbpipe.core.resolving, nbpipe.loading):
         for folder in package.__path__:
             parts.extend(_listing(folder))
-    for folder in nbpipe.core.__path__:  # of partitions, without loading what is seldom used
-        parts.extend(_listing(f"{folder}/partitions"))
+    for folder in nbpipe.core.__path__:  # without loading what is seldom used
+        for name in ("partitions", "automation"):
+            parts.extend(_listing(f"{folder}/{name}"))
     return xxhash.xxh3_128_hexdigest("\n".join(parts).encode("utf-8", "surrogateescape"))
 
 

@@ -124,7 +124,8 @@ def _load(root: Path, config: Config, index: Index, previous: LoadedProject | No
     index.notebooks.keep_only(walk.notebooks)
     resolve_again(Material(root, config, walk, locations, entries), index)
     definitions = index.definitions()
-    if definitions.assets or (root / STATE_FOLDER).is_dir():  # else it is no project of ours: leave no trace in it
+    ours = bool(definitions.assets) or any(definitions.automation)
+    if ours or (root / STATE_FOLDER).is_dir():  # else it is no project of ours: leave no trace in it
         index.save()
     return LoadedProject(
         root=root,

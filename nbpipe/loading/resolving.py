@@ -20,6 +20,7 @@ from nbpipe.loading.config import Config
 from nbpipe.loading.files import FileFinder, file_exists
 from nbpipe.loading.index import Index, Resolved
 from nbpipe.loading.modules import ProjectModules
+from nbpipe.loading.packing import pack
 from nbpipe.loading.remembered import Entry
 from nbpipe.loading.scan import Walk
 
@@ -52,6 +53,7 @@ def resolve_again(material: Material, index: Index) -> None:
             find_file=finder.find,
             modules=modules,
             locations=material.locations,
+            configured=material.config.configured(),
         ),
         material,
     )
@@ -60,7 +62,7 @@ def resolve_again(material: Material, index: Index) -> None:
         _key(material, index),  # with the modules that are used now
         tuple(path for path, found in finder.answers.items() if found),
         _by_folder(path for path, found in finder.answers.items() if not found),
-        encode(definitions),
+        pack(definitions),
     )
 
 
@@ -75,6 +77,9 @@ def _facts(path: str, material: Material, index: Index) -> NotebookFacts:
 def _key(material: Material, index: Index) -> str:
     digest = xxhash.xxh3_128()
     config = material.config
+    declared = config.configured()
+    if declared is not None:
+        digest.update(encode((declared.declared, sorted(declared.notifiers))))
     digest.update(encode((material.locations, config.locations, sorted(config.io), material.walk.diagnostics)))
     for path, entry in sorted(material.entries.items()):
         digest.update(encode((path, entry.content, entry.diagnostics)))
