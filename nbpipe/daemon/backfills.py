@@ -70,11 +70,10 @@ class BackfillDriver:
         if backfill is None:
             raise UnknownNameError("backfill", backfill_id)
         worker = this_worker()
-        orders = self._orders(backfill)
+        execution = _Execution(self, backfill, self._orders(backfill), worker)
         if not self.store.backfills.claim(backfill.id, worker, at=clock.now()):
             state = "is being worked on by another process" if backfill.status == "running" else "has ended"
             raise RefusedError(f"backfill {backfill.id} {state}: see `nbpipe backfill show {backfill.id}`")
-        execution = _Execution(self, backfill, orders, worker)
         look = _look(self.store, backfill.id, worker)
         heartbeat = Heartbeat(self.store, worker, look, execution.stop, kind="backfill")
         try:

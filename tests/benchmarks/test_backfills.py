@@ -9,11 +9,15 @@ import pytest
 
 from nbpipe import clock
 from nbpipe.commands.backfill_drafts import Wish, draft, record
+from nbpipe.commands.backfill_project import SavedProject
+from nbpipe.commands.sites import site_of
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.backfills.backlog import Backlog
 from nbpipe.core.backfills.blocks import blocks_of
 from nbpipe.core.backfills.records import Portion
 from nbpipe.core.backfills.targets import Asked
+from nbpipe.daemon.backfills import BackfillDriver
+from nbpipe.daemon.run_threads import RunThreads
 from tests.benchmarks.figures import milliseconds, slowness
 from tests.notebooks import write_notebook
 
@@ -71,3 +75,33 @@ def test_what_can_run_next_is_known_at_once_however_much_waits(workspace, figure
     took = (time.process_time() - began) * 1000 / STEPS
     name = "scattered failures" if fails else "in order"
     figures.check(f"end one run of 100,000 and find the next, {name}", took, 2 * slowness())
+
+
+class _Timed(RunThreads):
+    """Knows how long the runs themselves took, in seconds."""
+
+    took = 0.0
+
+    def _carry_out(self, run_id, parallel, done):
+        began = time.perf_counter()
+
+        def ended(run_id):
+            self.took += time.perf_counter() - began
+            done(run_id)
+
+        super()._carry_out(run_id, parallel, ended)
+
+
+def test_one_run_for_each_partition_costs_little_more_than_its_notebook(tmp_path, figures):
+    write_notebook(tmp_path / "a.ipynb", ["%%asset days --partitions daily:2024-01-01..2024-01-12\ndays = 1"])
+    (tmp_path / "nbpipe.toml").touch()
+    with Workspace.open(tmp_path) as workspace:
+        backfill, _ = record(workspace, Wish(selection="days", asked=Asked(everything=True)))
+        carrier = _Timed(workspace.store, site_of(workspace), parallel=1)
+        driver = BackfillDriver(workspace.store, SavedProject(workspace), carrier, root=workspace.root, parallel=1)
+        began = time.perf_counter()
+        found = driver.work(backfill.id)
+        whole = time.perf_counter() - began
+    assert (found.status, found.done) == ("success", 12)
+    figures.note("a run of one partition", carrier.took * 1000 / 12)
+    figures.check("a backfill, beside each of its runs", (whole - carrier.took) * 1000 / 12, 20 * slowness())
