@@ -74,9 +74,7 @@ SAME = {
     "its program": "import sys; print(sys.executable, sys.flags, sys.argv[0].rsplit('/', 1)[-1], sys.orig_argv[:3])",
     "its path": "import sys; print(sys.path)",
     "its folder and modules": "import os, sys; print(os.getcwd(), sys.modules['__main__'].__dict__ is globals())",
-    "its variables": (
-        "import os; print(sorted(set(os.environ) - {'JPY_PARENT_PID', 'KMP_DUPLICATE_LIB_OK', 'KMP_INIT_AT_FORK'}))"
-    ),
+    "its variables": ("import os; print(sorted(set(os.environ) - {'KMP_DUPLICATE_LIB_OK', 'KMP_INIT_AT_FORK'}))"),
     "its limits": "import resource as r; print([r.getrlimit(n) for n in range(10)]); import os; print(os.umask(0o22))",
     "its priority and processors": "import os; print(os.getpriority(0, 0), os.sched_getaffinity(0))",
     "its signals": (

@@ -52,3 +52,17 @@ def kernel_provider(*, warm: bool = True, processes: WarmProcesses | None = None
     from nbpipe.execution.kernels.plain import PlainKernels
 
     return PlainKernels()
+
+
+def warmth(kernel: str) -> str:
+    """Tell whether a kernel would come from a warm process now, or why not, in words for a person."""
+    if sys.platform != "linux":
+        return "kernels are started afresh: warm processes exist on Linux"
+    from nbpipe.errors import NbpipeError
+    from nbpipe.execution.warm.owning import living
+
+    try:
+        living(kernel)
+    except NbpipeError as reason:
+        return f"kernels are started afresh: {reason}"
+    return "kernels come from a warm process"

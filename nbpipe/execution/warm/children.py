@@ -27,6 +27,8 @@ from nbpipe.execution.watchdog import watch
 _LAUNCHERS = ("ipykernel_launcher", "ipykernel")
 #: Loaded as an IPython extension, and no history on disk: parallel kernels would wait for each other's file.
 _KERNEL_OPTIONS = ("--IPKernelApp.extra_extensions=nbpipe.kernel.forked",)
+#: To ipykernel: somebody started this kernel, and need not be watched. Our own watchdog does that.
+_NO_PARENT = "1"
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -63,8 +65,10 @@ def become(job: Job) -> None:
     """Run the program to its end; like a program, it may end the process."""
     request = job.request
     kernel = request.module in _LAUNCHERS
-    # a kernel would watch the process that started it, and here the watchdog knows better
-    environ = {name: value for name, value in request.environ.items() if name not in (settings.PARENT, ROOM)}
+    environ = {**request.environ}
+    environ.pop(ROOM, None)
+    if kernel:
+        environ[settings.PARENT] = _NO_PARENT
     for name, value in job.preloaded.variables.items():
         environ.setdefault(name, value)
     settings.replace(environ)

@@ -67,11 +67,9 @@ class WarmProcesses:
     def prepare_kernel(self, name: str) -> str | None:
         """Prepare the environment in which steps with a kernel execute; return why that can't be done, if so."""
         try:
-            spec = kernel_command(name)
-            environment, _ = kernel_environment(spec, {**settings.inherited(), **stable_hashes(), **spec.environ})
+            self.prepare(_environment(name))
         except (NotWarmError, RefusedError) as reason:
             return str(reason)
-        self.prepare(environment)
         return None
 
     def wait(self) -> dict[str, Hello | str]:
@@ -91,6 +89,22 @@ class WarmProcesses:
             owned, self._owned = list(self._owned.values()), {}
         for each in owned:
             each.close()
+
+
+def living(kernel: str) -> None:
+    """Make sure that a kernel's environment has a warm process.
+
+    Raises:
+        NotWarmError: it has none, or can't have one.
+        RefusedError: there is no such kernel.
+    """
+    connect(_environment(kernel)).close()
+
+
+def _environment(kernel: str) -> WarmEnvironment:
+    """Return the environment in which steps with this kernel execute."""
+    spec = kernel_command(kernel)
+    return kernel_environment(spec, {**settings.inherited(), **stable_hashes(), **spec.environ})[0]
 
 
 class _Owned:

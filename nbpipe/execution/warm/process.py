@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from nbpipe.execution.processes import marked
 from nbpipe.execution.warm.children import Job, become, lead_session
 from nbpipe.execution.warm.inventory import Inventory
 from nbpipe.execution.warm.messages import (
@@ -57,10 +58,11 @@ class _Client:
 class _Child:
     """One process that was forked from here."""
 
-    def __init__(self, pid: int, client: _Client, *, tied: bool) -> None:
+    def __init__(self, pid: int, client: _Client, request: Fork) -> None:
         self.pid = pid
         self.client: _Client | None = client
-        self.tied = tied
+        self.tied = request.tied
+        self._marks = request.marks
         self.handle = os.pidfd_open(pid)
         self.ended = False
 
@@ -78,9 +80,13 @@ class _Child:
             os.waitpid(self.pid, 0)
 
     def kill(self) -> None:
+        """Kill it and what it started: its own watchdog does the same, and may not be there yet or be killed now."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         os.kill(self.pid, signal.SIGKILL)
+        for process in marked(self._marks) if self._marks else ():
+            with contextlib.suppress(OSError):
+                os.kill(process.pid, signal.SIGKILL)
 
 
 class Server:
@@ -198,7 +204,7 @@ class Server:
         if pid == 0:
             return self._job(request, files)
         close_all(files)
-        client.child = self._children[pid] = _Child(pid, client, tied=request.tied)
+        client.child = self._children[pid] = _Child(pid, client, request)
         self._answer(client, Forked(pid), [client.child.handle])
         return None
 
