@@ -26,11 +26,12 @@ class PartitionControls(widgets.VBox):  # type: ignore[misc]  # ipywidgets has n
     def __init__(self, shown: list[Shown], move: Move) -> None:
         """Show the current partitions; `move` is called when a person moves something."""
         super().__init__()
-        self._move, self._quiet = move, False
+        self._move, self._quiet = move, True
         self._told = widgets.HTML()
         self._rows = [_Row(each, partial(self._moved, index)) for index, each in enumerate(shown)]
         self._shown = shown
         self.children = (*(row.widget for row in self._rows), self._told)
+        self._quiet = False
 
     def _moved(self, row: int, dimension: int, key: str) -> None:
         if self._quiet:
