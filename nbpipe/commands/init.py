@@ -39,6 +39,7 @@ _CONFIG = """\
 # How many steps of a run execute at once.
 # [executor]
 # parallel = 4
+# kernels = "plain"
 
 # How big one executed notebook may grow.
 # [limits]

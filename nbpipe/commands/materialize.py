@@ -222,5 +222,7 @@ def _runner(workspace: Workspace, on_event: ProgressListener | None) -> Runner:
     from nbpipe.commands.sites import site_of
     from nbpipe.execution.runner import Runner
     from nbpipe.execution.steps import ignore
+    from nbpipe.execution.warm import kernel_provider
 
-    return Runner(workspace.store, site_of(workspace), on_event=on_event or ignore)
+    kernels = kernel_provider(warm=workspace.config.executor.kernels == "warm")
+    return Runner(workspace.store, site_of(workspace), kernels=kernels, on_event=on_event or ignore)
