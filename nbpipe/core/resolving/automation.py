@@ -127,7 +127,8 @@ class _Project:
         if self._is_unusable("job", name):
             self._error(declared, "broken-job", f"job {name!r} has an error, so that nothing can run it")
         else:
-            self._error(declared, "unknown-job", str(UnknownNameError("job", name, self._jobs)))
+            known = [each for kind, each in self._first if kind == "job"]
+            self._error(declared, "unknown-job", str(UnknownNameError("job", name, known)))
 
     def _selected(self, declared: Declared, selection: str) -> list[str]:
         """Return the notebooks of the selected assets; of those with a certain status, of all that might have it."""

@@ -1,0 +1,211 @@
+"""Jobs, schedules and sensors as rows of a listing.
+
+A row says what is declared, the declarations that have an error included; that a schedule or sensor is on, and its
+ticks, are facts of the state store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from nbpipe.commands.workspace import Workspace
+from nbpipe.core.automation.definitions import Catchup, JobDef, ScheduleDef, SensorDef
+from nbpipe.errors import RefusedError, UnknownNameError
+
+_Def = TypeVar("_Def")
+
+
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One job."""
+
+    name: str
+    selection: str | None = None
+    notebook: str | None = None
+    """What it runs, if it runs a whole notebook."""
+    parameters: Mapping[str, str] = {}
+    partitions: str | None = None
+    tags: Mapping[str, str] = {}
+    retries: int = 0
+    retry_delay: float = 0.0
+    backoff: str = "constant"
+    timeout: float | None = None
+    priority: int = 0
+    schedules: tuple[str, ...] = ()
+    """Those that run it."""
+    sensors: tuple[str, ...] = ()
+    declared_in: str | None = None
+    """Notebook that declares it; None: the configuration."""
+    cell_id: str | None = None
+    error: str | None = None
+    """Why it can't be used; then nothing else is known of it."""
+
+
+class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One schedule."""
+
+    name: str
+    job: str | None = None
+    selection: str | None = None
+    cron: tuple[str, ...] = ()
+    at: tuple[str, ...] = ()
+    tz: str | None = None
+    words: str = ""
+    """When it ticks."""
+    exclude: tuple[str, ...] = ()
+    catchup: Catchup | None = None
+    stopped: bool = False
+    """It is declared so."""
+    declared_in: str | None = None
+    cell_id: str | None = None
+    error: str | None = None
+
+
+class SensorRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One sensor."""
+
+    name: str
+    kind: str | None = None
+    """`cell`, `asset` or `run`: what it looks at."""
+    job: str | None = None
+    every: float | None = None
+    """Seconds between two evaluations, at least."""
+    timeout: float | None = None
+    assets: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ()
+    stopped: bool = False
+    declared_in: str | None = None
+    cell_id: str | None = None
+    error: str | None = None
+
+
+def job_rows(workspace: Workspace) -> list[JobRow]:
+    """Return all jobs by name."""
+    definitions = workspace.definitions
+    found = [
+        JobRow(
+            name=job.name,
+            selection=job.selection or None,
+            notebook=job.notebook,
+            parameters=dict(job.parameters),
+            partitions=job.partitions,
+            tags=dict(job.tags),
+            retries=job.retries,
+            retry_delay=job.retry_delay,
+            backoff=job.backoff,
+            timeout=job.timeout,
+            priority=job.priority,
+            schedules=tuple(each.name for each in definitions.schedules.values() if each.job == job.name),
+            sensors=tuple(each.name for each in definitions.sensors.values() if each.job == job.name),
+            declared_in=job.cell.notebook if job.cell else None,
+            cell_id=job.cell.cell_id if job.cell else None,
+        )
+        for job in definitions.jobs.values()
+    ]
+    return sorted(
+        [*found, *(JobRow(name=name, error=text) for name, text in _unusable(workspace, "job"))], key=_by_name
+    )
+
+
+def schedule_rows(workspace: Workspace) -> list[ScheduleRow]:
+    """Return all schedules by name."""
+    found = [_schedule_row(schedule) for schedule in workspace.definitions.schedules.values()]
+    broken = (ScheduleRow(name=name, error=text) for name, text in _unusable(workspace, "schedule"))
+    return sorted([*found, *broken], key=_by_name)
+
+
+def sensor_rows(workspace: Workspace) -> list[SensorRow]:
+    """Return all sensors by name."""
+    found = [_sensor_row(sensor) for sensor in workspace.definitions.sensors.values()]
+    broken = (SensorRow(name=name, error=text) for name, text in _unusable(workspace, "sensor"))
+    return sorted([*found, *broken], key=_by_name)
+
+
+def find_job(workspace: Workspace, name: str) -> JobDef:
+    """Return a job by its name.
+
+    Raises:
+        UnknownNameError: there is none.
+        RefusedError: its declaration has an error.
+    """
+    return _found(workspace, "job", name, workspace.definitions.jobs)
+
+
+def find_schedule(workspace: Workspace, name: str) -> ScheduleDef:
+    """Return a schedule by its name.
+
+    Raises:
+        UnknownNameError: there is none.
+        RefusedError: its declaration has an error.
+    """
+    return _found(workspace, "schedule", name, workspace.definitions.schedules)
+
+
+def find_sensor(workspace: Workspace, name: str) -> SensorDef:
+    """Return a sensor by its name.
+
+    Raises:
+        UnknownNameError: there is none.
+        RefusedError: its declaration has an error.
+    """
+    return _found(workspace, "sensor", name, workspace.definitions.sensors)
+
+
+def _found(workspace: Workspace, kind: str, name: str, known: Mapping[str, _Def]) -> _Def:
+    found = known.get(name)
+    if found is not None:
+        return found
+    problem = workspace.definitions.unusable.get(f"{kind} {name}")
+    if problem is not None:
+        raise RefusedError(f"{kind} {name!r} has an error: {problem}")
+    raise UnknownNameError(kind, name, known, hint=f"`nbpipe {kind} list` shows all")
+
+
+def _schedule_row(schedule: ScheduleDef) -> ScheduleRow:
+    from nbpipe.core.automation.schedules import words
+
+    return ScheduleRow(
+        name=schedule.name,
+        job=schedule.job,
+        selection=schedule.selection,
+        cron=schedule.crons,
+        at=schedule.at,
+        tz=schedule.zone,
+        words=words(schedule),
+        exclude=schedule.exclude,
+        catchup=schedule.catchup,
+        stopped=schedule.stopped,
+        declared_in=schedule.cell.notebook if schedule.cell else None,
+        cell_id=schedule.cell.cell_id if schedule.cell else None,
+    )
+
+
+def _sensor_row(sensor: SensorDef) -> SensorRow:
+    return SensorRow(
+        name=sensor.name,
+        kind=sensor.kind,
+        job=sensor.job,
+        every=sensor.every,
+        timeout=sensor.timeout if sensor.kind == "cell" else None,
+        assets=sensor.assets,
+        statuses=sensor.statuses,
+        jobs=sensor.jobs,
+        notify=sensor.notify,
+        stopped=sensor.stopped,
+        declared_in=sensor.cell.notebook if sensor.cell else None,
+        cell_id=sensor.cell.cell_id if sensor.cell else None,
+    )
+
+
+def _unusable(workspace: Workspace, kind: str) -> Iterator[tuple[str, str]]:
+    for label, problem in workspace.definitions.unusable.items():
+        if label.startswith(f"{kind} "):
+            yield label.removeprefix(f"{kind} "), problem
+
+
+def _by_name(row: JobRow | ScheduleRow | SensorRow) -> str:
+    return row.name
