@@ -15,6 +15,8 @@ from nbpipe.views.partitions_text import headline, sign_of
 
 _MOST_SIGNS = 40
 """With more columns than this, cells are too narrow for a sign."""
+_ROOM = {"strip": 80, "grid": 56}
+"""Characters that there is room for below the columns."""
 _TICKS = 5
 _MARKS = {
     "stale": "repeating-linear-gradient(135deg, {mark} 0 2px, transparent 2px 6px)",
@@ -51,7 +53,8 @@ def ticks_html(view: PartitionsView) -> str:
     if view.shape == "list" or not view.columns:
         return ""
     last = len(view.columns) - 1
-    number = min(_TICKS, last + 1)
+    fitting = _ROOM[view.shape] // (len(view.columns[last].last) + 3)
+    number = min(_TICKS, last + 1, max(2, fitting))
     texts = [view.columns[last * index // max(number - 1, 1)].first for index in range(number - 1)]
     return "".join(f"<span>{escaped(text)}</span>" for text in (*texts, view.columns[last].last))
 
