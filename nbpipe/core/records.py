@@ -189,6 +189,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Pools of which it takes a place while it is active."""
     not_before: datetime | None = None
     """It waits until then at least: the delay of a retry."""
+    timeout: float | None = None
+    """Seconds that it may take."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None

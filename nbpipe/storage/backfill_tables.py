@@ -42,6 +42,7 @@ backfills = Table(
     Column("cancel_requested", Integer, nullable=False, server_default="0"),
     Column("worker", Text),
     Index("ix_backfills_newest", "created_at", "id"),
+    partial_index("ix_backfills_ended", "ended_at", where="ended_at IS NOT NULL"),
     partial_index("ix_backfills_active", "status", where=ACTIVE_BACKFILLS),
 )
 
@@ -73,5 +74,6 @@ backfill_runs = Table(
     Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
     Column("settled", Integer, nullable=False, server_default="0"),
     UniqueConstraint("run_id"),
+    Index("ix_backfill_runs_event", "event_id"),
     partial_index("ix_backfill_runs_open", "backfill_id", "event_id", where=OPEN_RUNS),
 )

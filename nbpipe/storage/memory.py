@@ -11,7 +11,7 @@ from nbpipe.storage.memory_assets import MemoryAssets
 from nbpipe.storage.memory_runs import MemoryRuns
 
 if TYPE_CHECKING:
-    from nbpipe.core.ports import BackfillStore, PartitionStore
+    from nbpipe.core.ports import AutomationStore, BackfillStore, PartitionStore
 
 
 class InMemoryStateStore(MemoryAssets, MemoryRuns):
@@ -33,6 +33,13 @@ class InMemoryStateStore(MemoryAssets, MemoryRuns):
         from nbpipe.storage.memory_backfills import MemoryBackfills
 
         return MemoryBackfills(self)
+
+    @property
+    def automation(self) -> AutomationStore:
+        """See `StateStore`. Loaded when it is used; not kept, see `backfills`."""
+        from nbpipe.storage.memory_automation import MemoryAutomation
+
+        return MemoryAutomation(self)
 
     def revision(self) -> int:
         """See `StateStore`."""
@@ -62,7 +69,10 @@ class InMemoryStateStore(MemoryAssets, MemoryRuns):
             found = (
                 event
                 for event in self._events[max(after, 0) :]
-                if env in {None, event.env} and asset in {None, event.asset} and run_id in {None, event.run_id}
+                if event.id not in self._removed_events
+                and env in {None, event.env}
+                and asset in {None, event.asset}
+                and run_id in {None, event.run_id}
             )
             return [event for event, _ in zip(found, range(limit), strict=False)]
 

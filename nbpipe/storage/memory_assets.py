@@ -7,10 +7,11 @@ from datetime import datetime
 
 import msgspec
 
-from nbpipe.core.records import ACTIVE_RUN, AssetState, Details, Materialization, NewMaterialization, StoredValue
+from nbpipe.core.records import ACTIVE_RUN, AssetState, Details, Event, Materialization, NewMaterialization, StoredValue
 from nbpipe.errors import ConflictError, MissingValueError
 from nbpipe.storage import codec
 from nbpipe.storage.memory_base import KeptPartition, KeptValue, MemoryPart, expire_value
+from nbpipe.storage.outcomes import NEW_VALUES
 
 
 class MemoryAssets(MemoryPart):
@@ -111,6 +112,20 @@ class MemoryAssets(MemoryPart):
         """See `AssetStore`."""
         with self._reading():
             return {key: self._sources[key] for key in hashes if key in self._sources}
+
+    def materialized_after(self, env: str, assets: Iterable[str], after: int, *, limit: int = 100) -> list[Event]:
+        """See `AssetStore`."""
+        names = set(assets)
+        with self._reading():
+            found = [
+                event
+                for event in self._events[max(after, 0) :]
+                if event.kind in NEW_VALUES
+                and event.env == env
+                and event.asset in names
+                and event.id not in self._removed_events
+            ]
+            return found[:limit]
 
     def rollback(self, env: str, asset: str, version: int, *, at: datetime, partition: str = "") -> Materialization:
         """See `AssetStore`."""

@@ -30,6 +30,7 @@ from nbpipe.storage.outcomes import ACTIVE_OUTCOMES, ASSET_EVENTS
 from nbpipe.storage.signals import Signal
 
 if TYPE_CHECKING:
+    from nbpipe.core.automation.records import AutomationState, Lease, Source, Tick
     from nbpipe.storage.memory_backfills import KeptBackfill
     from nbpipe.storage.memory_chunks import KeptPartitions
 
@@ -95,8 +96,14 @@ class MemoryPart:
         self._partitioned: dict[tuple[str, str], KeptPartitions] = {}
         self._sources: dict[str, str] = {}
         self._events: list[Event] = []
+        self._removed_events: set[int] = set()
         self._runs: dict[str, KeptRun] = {}
         self._backfills: dict[str, KeptBackfill] = {}
+        self._leases: dict[str, tuple[int, Lease | None]] = {}
+        self._automation: dict[tuple[str, Source, str], AutomationState] = {}
+        self._ticks: dict[int, tuple[str, Tick]] = {}
+        self._tick_numbers = 0
+        self._run_keys: dict[tuple[str, str], dict[str, tuple[str, datetime | None]]] = {}
         self._workers: dict[str, WorkerState] = {}
         self._materializations: list[KeptValue] = []
 

@@ -16,6 +16,7 @@ from nbpipe.storage.outcomes import (
     END_OF_ASSETS,
     END_OF_STEPS,
     PARTITION_EVENTS,
+    RUN_ENDINGS,
     RUN_EVENTS,
     STEP_EVENTS,
     ambiguous,
@@ -32,7 +33,10 @@ class MemoryRuns(MemoryPart):
             if run.id in self._runs:
                 raise ConflictError(f"there is a run {run.id} already")
             record = msgspec.structs.replace(
-                run, parameters=codec.jsonable(run.parameters), tags=codec.jsonable(run.tags)
+                run,
+                parameters=codec.jsonable(run.parameters),
+                tags=codec.jsonable(run.tags),
+                not_before=None if run.not_before is None else codec.moment(codec.stamp(run.not_before)),
             )
             data = {"trigger": run.trigger, "job": run.job}
             event = self._note(run.env, "run_queued", run.created_at, run_id=run.id, data=data)
@@ -135,17 +139,49 @@ class MemoryRuns(MemoryPart):
             return self._runs[found[0]].record if found else None
 
     def runs(
-        self, *, env: str | None = None, statuses: Iterable[RunStatus] = (), limit: int = 50, before: str | None = None
+        self,
+        *,
+        env: str | None = None,
+        statuses: Iterable[RunStatus] = (),
+        limit: int = 50,
+        before: str | None = None,
+        job: str | None = None,
+        trigger: str | None = None,
+        parent: str | None = None,
     ) -> list[Run]:
         """See `RunStore`."""
         wanted = frozenset(statuses)
+        given = {"env": env, "job": job, "trigger": trigger, "parent": parent}
         with self._reading():
             newest = sorted((run.record for run in self._runs.values()), key=_moment, reverse=True)
             if before is not None:
                 last = self._runs.get(before)
                 newest = [] if last is None else [run for run in newest if _moment(run) < _moment(last.record)]
-            chosen = (run for run in newest if env in {None, run.env} and (not wanted or run.status in wanted))
+            chosen = (
+                run
+                for run in newest
+                if (not wanted or run.status in wanted)
+                and all(value in {None, getattr(run, name)} for name, value in given.items())
+            )
             return list(chosen)[:limit]
+
+    def ended_after(self, env: str, after: int, *, limit: int = 100) -> list[tuple[int, Run]]:
+        """See `RunStore`."""
+        with self._reading():
+            found = (
+                (event.id, self._runs[event.run_id].record)
+                for event in self._events[max(after, 0) :]
+                if event.kind in RUN_ENDINGS
+                and event.env == env
+                and event.run_id in self._runs
+                and event.id not in self._removed_events
+            )
+            return list(islice(found, limit))
+
+    def known_runs(self, run_ids: Iterable[str]) -> frozenset[str]:
+        """See `RunStore`."""
+        with self._reading():
+            return frozenset(self._runs.keys() & set(run_ids))
 
     def steps(self, run_id: str) -> list[Step]:
         """See `RunStore`."""

@@ -56,6 +56,15 @@ PARTITION_EVENTS: dict[Outcome, str] = {
     outcome: kind.replace("asset_", "partitions_") for outcome, kind in ASSET_EVENTS.items()
 }
 
+#: Events that tell how a run ended, and of new values; as in the conditions of indexes in `schema`.
+RUN_ENDINGS: frozenset[str] = frozenset({"run_succeeded", "run_failed", "run_canceled"})
+NEW_VALUES: frozenset[str] = frozenset({"asset_materialized", "partitions_materialized"})
+
+#: Events that retention leaves: they are a part of what is known of runs and of partitions.
+KEPT_EVENTS: frozenset[str] = frozenset(
+    {"run_queued", "partitions_materialized", "partitions_failed", "partitions_skipped"}
+)
+
 
 def left_behind(old: str, error: str | None) -> str | None:
     """Return the error of a step or asset that was `old` when its run ended with `error`."""

@@ -79,6 +79,7 @@ partition_values = Table(
     Column("expired", Integer, nullable=False, server_default="0"),
     Column("own", LargeBinary, nullable=False),
     UniqueConstraint("chunk_id", "place", "version"),
+    Index("ix_partition_values_event", "event_id"),  # without it, removing an event would read all rows
     partial_index("ix_partition_values_outdated", "newer", where=OUTDATED),
 )
 

@@ -78,7 +78,7 @@ def event(row: Row) -> Event:
 def run(row: Row) -> Run:
     """Read a row of `run_queries.RUN`."""
     (number, env, status, job, trigger, selection, names, partition, parameters, tags, parent, *later) = row
-    created_at, started_at, ended_at, error, cancel_requested, worker = later
+    created_at, started_at, ended_at, error, cancel_requested, worker, rank, pools, not_before, timeout = later
     return Run(
         id=number,
         env=env,
@@ -97,6 +97,10 @@ def run(row: Row) -> Run:
         error=error,
         cancel_requested=bool(cancel_requested),
         worker=codec.decode_worker(worker),
+        priority=-rank,
+        pools=codec.decode_names(pools),
+        not_before=codec.moment_or_none(not_before),
+        timeout=timeout,
     )
 
 
@@ -174,6 +178,10 @@ def run_values(value: Run, *, created_event: int) -> dict[str, object]:
         "cancel_requested": int(value.cancel_requested),
         "worker": None if value.worker is None else codec.encode_text(value.worker),
         "created_event": created_event,
+        "rank": -value.priority,
+        "pools": codec.encode_text(value.pools),
+        "not_before": None if value.not_before is None else codec.stamp(value.not_before),
+        "timeout": value.timeout,
     }
 
 

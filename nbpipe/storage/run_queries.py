@@ -10,7 +10,7 @@ from sqlalchemy import bindparam as given
 from nbpipe.storage.dialects import Dialect
 from nbpipe.storage.schema import (
     ACTIVE_ASSETS,
-    ACTIVE_RUNS,
+    NEW_VALUES,
     assets,
     events,
     literal,
@@ -33,6 +33,17 @@ def add_event(dialect: Dialect) -> Query:
     return dialect.insert(events).values({name: given(name) for name in names}).returning(events.c.id)
 
 
+def add_events(dialect: Dialect) -> Query:
+    """Several entries of the history."""
+    names = ("at", "env", "kind", "asset_id", "partition", "run_id", "data")
+    return dialect.insert(events).values({name: given(name) for name in names})
+
+
+def select_new_events(_: Dialect) -> Query:
+    """Numbers and runs of the entries after one."""
+    return sa.select(events.c.id, events.c.run_id).where(events.c.id > given("after"))
+
+
 def last_event(_: Dialect) -> Query:
     """The number of the newest event."""
     return sa.select(sa.func.coalesce(sa.func.max(events.c.id), 0))
@@ -53,7 +64,7 @@ def select_events(_: Dialect) -> Query:
         )
         .select_from(events)
         .outerjoin(assets, assets.c.id == events.c.asset_id)
-        .where(events.c.id > given("after"), _if_given("env", events.c.env))
+        .where(events.c.id > given("after"), if_given("env", events.c.env))
         .order_by(events.c.id)
         .limit(given("limit", type_=sa.Integer))
     )
@@ -61,13 +72,19 @@ def select_events(_: Dialect) -> Query:
 
 def select_run_events(dialect: Dialect) -> Query:
     """Events of a run, oldest first."""
-    return select_events(dialect).where(events.c.run_id == given("run"), _if_given("asset", assets.c.name))
+    return select_events(dialect).where(events.c.run_id == given("run"), if_given("asset", assets.c.name))
 
 
 def select_asset_events(dialect: Dialect) -> Query:
     """Events of an asset, oldest first."""
     named = sa.select(assets.c.id).where(assets.c.name == given("asset")).scalar_subquery()
     return select_events(dialect).where(events.c.asset_id.in_(named))
+
+
+def select_values_after(dialect: Dialect) -> Query:
+    """Events of an asset that tell of new values."""
+    number = sa.select(assets.c.id).where(assets.c.name == given("asset"), assets.c.env == given("of_env"))
+    return select_events(dialect).where(events.c.asset_id == number.scalar_subquery(), literal(NEW_VALUES))
 
 
 def add_run(dialect: Dialect) -> Query:
@@ -130,20 +147,6 @@ def find_runs(_: Dialect) -> Query:
 def select_status(_: Dialect) -> Query:
     """Status and environment of a run."""
     return sa.select(runs.c.status, runs.c.env).where(runs.c.id == given("run"))
-
-
-def select_runs(dialect: Dialect) -> Query:
-    """Runs, newest first; `statuses` and `env` may be NULL."""
-    wanted = given("statuses", type_=sa.Text)
-    return _newest_runs().where(
-        sa.or_(wanted.is_(None), runs.c.status.in_(dialect.listed("statuses"))), _if_given("env", runs.c.env)
-    )
-
-
-def select_active_runs(dialect: Dialect) -> Query:
-    """The same for statuses that are all active, in time that does not grow with the number of runs."""
-    some = runs.alias("some")
-    return select_runs(dialect).where(runs.c.id.in_(sa.select(some.c.id).where(literal(ACTIVE_RUNS))))
 
 
 def claim(_: Dialect) -> Query:
@@ -364,25 +367,7 @@ def forget_worker(_: Dialect) -> Query:
     return sa.delete(workers).where(workers.c.id == given("worker"))
 
 
-def _if_given(name: str, column: Any) -> Any:
+def if_given(name: str, column: Any) -> Any:
+    """Return the condition that a column has the value of a parameter; NULL does not matter."""
     value = given(name, type_=sa.Text)
     return sa.or_(value.is_(None), column == value)
-
-
-def _newest_runs() -> Any:
-    """Runs before `before`, which is a run's identifier or NULL, by the moment of their creation."""
-    before = given("before", type_=sa.Text)
-    last = runs.alias("last")
-    created = sa.select(last.c.created_at).where(last.c.id == before).scalar_subquery()
-    return (
-        sa.select(*RUN)
-        .where(
-            sa.or_(
-                before.is_(None),
-                runs.c.created_at < created,
-                sa.and_(runs.c.created_at == created, runs.c.id < before),
-            )
-        )
-        .order_by(runs.c.created_at.desc(), runs.c.id.desc())
-        .limit(given("limit", type_=sa.Integer))
-    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -24,12 +25,15 @@ from sqlalchemy import (
 )
 
 #: Revision of these tables: the number of the newest file in `migrations/versions`.
-SCHEMA = "0002"
+SCHEMA = "0003"
 
 #: Conditions of partial indexes. A query uses such an index only if it repeats the condition literally.
 ACTIVE_RUNS = "status IN ('queued', 'starting', 'running')"
 ACTIVE_ASSETS = "outcome IN ('queued', 'running')"
 KEPT = "expired = 0"
+WAITING_RUNS = "status = 'queued' AND worker IS NULL"
+RUN_ENDINGS = "kind IN ('run_succeeded', 'run_failed', 'run_canceled')"
+NEW_VALUES = "kind IN ('asset_materialized', 'partitions_materialized')"
 
 NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for exactly INTEGER
 
@@ -42,10 +46,10 @@ metadata = MetaData(
 )
 
 
-def partial_index(name: str, *columns: Column[object] | str, where: str) -> Index:
+def partial_index(name: str, *columns: Column[object] | str, where: str, unique: bool = False) -> Index:
     """Return an index of the rows that meet a condition."""
     # not by SQLAlchemy's `postgresql_where`, which imports all drivers of PostgreSQL; see `Dialect.create`
-    return Index(name, *columns, info={"where": where})
+    return Index(name, *columns, unique=unique, info={"where": where})
 
 
 #: Alembic's own table; the store reads it without Alembic.
@@ -92,6 +96,8 @@ events = Table(
     Column("data", Text, nullable=False),
     partial_index("ix_events_asset", "asset_id", "id", where="asset_id IS NOT NULL"),
     partial_index("ix_events_run", "run_id", "id", where="run_id IS NOT NULL"),
+    partial_index("ix_events_endings", "env", "id", where=RUN_ENDINGS),
+    partial_index("ix_events_values", "asset_id", "id", where=NEW_VALUES),
 )
 
 materializations = Table(
@@ -152,8 +158,18 @@ runs = Table(
     Column("cancel_requested", Integer, nullable=False, server_default="0"),
     Column("worker", Text),
     Column("created_event", BigInteger, ForeignKey("events.id"), nullable=False),
+    Column("rank", Integer, nullable=False, server_default="0"),  # minus the priority: an index has them in order
+    Column("pools", Text, nullable=False, server_default="[]"),
+    Column("not_before", BigInteger),
+    Column("timeout", Float),
     Index("ix_runs_newest", "created_at", "id"),
+    Index("ix_runs_event", "created_event"),
+    Index("ix_runs_trigger", "trigger", "created_at", "id"),
     partial_index("ix_runs_active", "status", where=ACTIVE_RUNS),
+    partial_index("ix_runs_waiting", "env", "rank", "created_event", where=WAITING_RUNS),
+    partial_index("ix_runs_ended", "ended_at", where="ended_at IS NOT NULL"),
+    partial_index("ix_runs_job", "job", "created_at", "id", where="job IS NOT NULL"),
+    partial_index("ix_runs_parent", "parent", "created_at", "id", where="parent IS NOT NULL"),
 )
 
 plans = Table(

@@ -14,7 +14,7 @@ from nbpipe.storage.sql_assets import SqlAssets
 from nbpipe.storage.sql_runs import SqlRuns
 
 if TYPE_CHECKING:
-    from nbpipe.core.ports import BackfillStore, PartitionStore
+    from nbpipe.core.ports import AutomationStore, BackfillStore, PartitionStore
 
 
 class SqlStateStore(SqlAssets, SqlRuns):
@@ -39,6 +39,13 @@ class SqlStateStore(SqlAssets, SqlRuns):
         from nbpipe.storage.sql_backfills import SqlBackfills
 
         return SqlBackfills(self._database)
+
+    @cached_property
+    def automation(self) -> AutomationStore:
+        """See `StateStore`. Loaded when it is used."""
+        from nbpipe.storage.sql_automation import SqlAutomation
+
+        return SqlAutomation(self._database)
 
     def revision(self) -> int:
         """See `StateStore`."""

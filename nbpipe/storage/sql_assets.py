@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import chain
 
-from nbpipe.core.records import AssetState, Details, Materialization, NewMaterialization, StoredValue
+from nbpipe.core.records import AssetState, Details, Event, Materialization, NewMaterialization, StoredValue
 from nbpipe.errors import ConflictError, MissingValueError
 from nbpipe.storage import asset_queries as queries
-from nbpipe.storage import codec, partition_queries, registry_queries, rows
+from nbpipe.storage import codec, partition_queries, registry_queries, rows, run_queries
 from nbpipe.storage.database import Transaction
 from nbpipe.storage.partition_values import stored_partition
 from nbpipe.storage.sql_base import Happening, SqlPart
@@ -113,6 +113,15 @@ class SqlAssets(SqlPart):
         """See `AssetStore`."""
         with self._database.read() as transaction:
             return dict(transaction.all(queries.select_sources, hashes=codec.encode_text(sorted(set(hashes)))))
+
+    def materialized_after(self, env: str, assets: Iterable[str], after: int, *, limit: int = 100) -> list[Event]:
+        """See `AssetStore`. Each asset is looked up by itself: a long history of one must not hide another."""
+        found = []
+        with self._database.read() as transaction:
+            for name in sorted(set(assets)):
+                chosen = {"of_env": env, "env": None, "asset": name, "after": after, "limit": limit}
+                found += transaction.all(run_queries.select_values_after, **chosen)
+        return [rows.event(row) for row in sorted(found)[:limit]]
 
     def rollback(self, env: str, asset: str, version: int, *, at: datetime, partition: str = "") -> Materialization:
         """See `AssetStore`. A failure is cleared: what a person chose is not a failed attempt."""

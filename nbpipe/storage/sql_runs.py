@@ -18,7 +18,7 @@ from nbpipe.core.records import (
     WorkerState,
 )
 from nbpipe.errors import ConflictError, UnknownNameError
-from nbpipe.storage import asset_queries, codec, partition_queries, rows
+from nbpipe.storage import asset_queries, codec, partition_queries, rows, run_lists
 from nbpipe.storage import run_queries as queries
 from nbpipe.storage.database import Transaction
 from nbpipe.storage.outcomes import (
@@ -34,6 +34,11 @@ from nbpipe.storage.outcomes import (
 from nbpipe.storage.sql_base import Happening, SqlPart
 
 _ALL = 2**31 - 1
+_NARROW = {
+    "job": run_lists.select_runs_of_job,
+    "trigger": run_lists.select_triggered_runs,
+    "parent": run_lists.select_retries,
+}
 
 
 class SqlRuns(SqlPart):
@@ -59,7 +64,7 @@ class SqlRuns(SqlPart):
         first = 0
         for shared, found in groupby(assets, key=rows.but_partition):
             group = list(found)
-            _place(transaction, group, numbers[shared[0]], first)
+            place_partitions(transaction, group, numbers[shared[0]], first)
             first += len(group)
         return event
 
@@ -167,15 +172,40 @@ class SqlRuns(SqlPart):
         return None if row is None else rows.run(row)
 
     def runs(
-        self, *, env: str | None = None, statuses: Iterable[RunStatus] = (), limit: int = 50, before: str | None = None
+        self,
+        *,
+        env: str | None = None,
+        statuses: Iterable[RunStatus] = (),
+        limit: int = 50,
+        before: str | None = None,
+        job: str | None = None,
+        trigger: str | None = None,
+        parent: str | None = None,
     ) -> list[Run]:
         """See `RunStore`."""
         wanted = frozenset(statuses)
-        query = queries.select_active_runs if wanted and wanted <= ACTIVE_RUN else queries.select_runs
+        given = {"job": job, "trigger": trigger, "parent": parent}
+        query = next((_NARROW[name] for name in ("parent", "trigger", "job") if given[name] is not None), None)
+        if wanted and wanted <= ACTIVE_RUN:
+            query = run_lists.select_active_runs
         listed = codec.encode_text(sorted(wanted)) if wanted else None
         with self._database.read() as transaction:
-            found = transaction.all(query, env=env, statuses=listed, limit=limit, before=before)
+            found = transaction.all(
+                query or run_lists.select_runs, env=env, statuses=listed, limit=limit, before=before, **given
+            )
         return [rows.run(row) for row in found]
+
+    def ended_after(self, env: str, after: int, *, limit: int = 100) -> list[tuple[int, Run]]:
+        """See `RunStore`."""
+        with self._database.read() as transaction:
+            found = transaction.all(run_lists.select_ended, env=env, after=after, limit=limit)
+        return [(event, rows.run(tuple(row))) for event, *row in found]
+
+    def known_runs(self, run_ids: Iterable[str]) -> frozenset[str]:
+        """See `RunStore`."""
+        with self._database.read() as transaction:
+            found = transaction.all(run_lists.select_known, ids=codec.encode_text(list(run_ids)))
+        return frozenset(number for (number,) in found)
 
     def steps(self, run_id: str) -> list[Step]:
         """See `RunStore`."""
@@ -311,7 +341,7 @@ class SqlRuns(SqlPart):
             transaction.run(queries.end_outcomes, run=run_id, old=outcome, new=ending, message=message)
 
 
-def _place(transaction: Transaction, group: Sequence[RunAsset], number: int, first: int) -> None:
+def place_partitions(transaction: Transaction, group: Sequence[RunAsset], number: int, first: int) -> None:
     """Give places in a run to partitions of an asset that differ by their keys alone: many in one statement."""
     one = group[0]
     if len(group) == 1 or one.version is not None or one.error is not None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from nbpipe.errors import StateSchemaError
 from nbpipe.storage import schema
-from nbpipe.storage.backfill_tables import TABLES
+from nbpipe.storage.automation_tables import TABLES
 from nbpipe.storage.database import Database, Transaction
 from nbpipe.storage.dialects import Dialect
 

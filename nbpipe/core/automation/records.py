@@ -45,7 +45,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     source: Source
     name: str
     scheduled_at: datetime
-    """When it was due; of a sensor, when it was evaluated."""
+    """When it was due; of a sensor, when it was evaluated, the first time if it stands for several."""
     status: TickStatus
     runs: tuple[str, ...] = ()
     reason: str | None = None

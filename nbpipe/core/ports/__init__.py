@@ -4,6 +4,7 @@ Each port has a folder of back-ends and one contract test that runs on all of th
 public in `nbpipe.testing`.
 """
 
+from nbpipe.core.ports.automation import AutomationStore, CursorChange, NewRun
 from nbpipe.core.ports.backfills import BackfillStore
 from nbpipe.core.ports.execution import Executor, Kernel, KernelProvider, KernelRequest, ProgressListener
 from nbpipe.core.ports.partitions import PartitionStore
@@ -12,12 +13,15 @@ from nbpipe.core.ports.values import IOManager, StoreTarget
 
 __all__ = [
     "AssetStore",
+    "AutomationStore",
     "BackfillStore",
+    "CursorChange",
     "Executor",
     "IOManager",
     "Kernel",
     "KernelProvider",
     "KernelRequest",
+    "NewRun",
     "PartitionStore",
     "ProgressListener",
     "RunStore",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from nbpipe.core.ports.automation import AutomationStore
 from nbpipe.core.ports.backfills import BackfillStore
 from nbpipe.core.ports.partitions import PartitionStore
 from nbpipe.core.records import (
@@ -68,6 +69,12 @@ class AssetStore(Protocol):
 
     def sources(self, hashes: Iterable[str]) -> dict[str, str]:
         """Return the source texts that are known for these component hashes."""
+
+    def materialized_after(self, env: str, assets: Iterable[str], after: int, *, limit: int = 100) -> list[Event]:
+        """Return events that tell of new values, of partitions too, with an id above `after`, oldest first.
+
+        Costs what it returns, however long the history is.
+        """
 
     def rollback(self, env: str, asset: str, version: int, *, at: datetime, partition: str = "") -> Materialization:
         """Make an old version current again and hold the asset.
@@ -148,9 +155,36 @@ class RunStore(Protocol):
         """Return a run. An unambiguous prefix of the id is enough."""
 
     def runs(
-        self, *, env: str | None = None, statuses: Iterable[RunStatus] = (), limit: int = 50, before: str | None = None
+        self,
+        *,
+        env: str | None = None,
+        statuses: Iterable[RunStatus] = (),
+        limit: int = 50,
+        before: str | None = None,
+        job: str | None = None,
+        trigger: str | None = None,
+        parent: str | None = None,
     ) -> list[Run]:
-        """Return runs, newest first."""
+        """Return runs, newest first.
+
+        Args:
+            env: only those of this environment.
+            statuses: only those that have one of these; empty: all.
+            limit: how many.
+            before: only those older than this run.
+            job: only those of this job.
+            trigger: only what was started by this, for example `schedule:NAME`.
+            parent: only those that retry this run.
+        """
+
+    def ended_after(self, env: str, after: int, *, limit: int = 100) -> list[tuple[int, Run]]:
+        """Return runs that have ended, each with the id of the event that tells so, above `after`; oldest first.
+
+        Costs what it returns, however long the history is. Runs that retention has removed are left out.
+        """
+
+    def known_runs(self, run_ids: Iterable[str]) -> frozenset[str]:
+        """Return those ids that are of runs which the store knows, for example to find records of removed runs."""
 
     def steps(self, run_id: str) -> list[Step]:
         """Return the steps of a run in order of their index."""
@@ -224,6 +258,10 @@ class StateStore(AssetStore, RunStore, Protocol):
     @property
     def backfills(self) -> BackfillStore:
         """Return the part that is about backfills."""
+
+    @property
+    def automation(self) -> AutomationStore:
+        """Return the part that is about schedules, sensors and who leads."""
 
     def revision(self) -> int:
         """Return a number that grows with every committed change."""

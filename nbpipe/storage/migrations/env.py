@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from nbpipe.storage.backfill_tables import TABLES
+from nbpipe.storage.automation_tables import TABLES
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=TABLES, render_as_batch=True)

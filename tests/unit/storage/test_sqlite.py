@@ -222,7 +222,7 @@ def test_partitions_of_a_run_are_found_by_index(plan):
 
 
 def test_states_and_active_runs_are_read_by_index(plan):
-    from nbpipe.storage import asset_queries, run_queries
+    from nbpipe.storage import asset_queries, run_lists, run_queries
 
     steps = plan(asset_queries.select_states, env="e") + plan(asset_queries.select_named_states, env="e", names="[]")
     steps += plan(run_queries.select_run_events, env=None, asset=None, run="r", after=0, limit=1)
@@ -232,7 +232,70 @@ def test_states_and_active_runs_are_read_by_index(plan):
     assert any("ix_run_assets_active" in step for step in steps)
     kept = plan(asset_queries.select_kept_of_asset, asset=1, partition="")
     assert any("ix_materializations_kept" in step for step in kept)
-    active = plan(run_queries.select_active_runs, env=None, statuses="[]", before=None, limit=1)
+    narrow = {"env": None, "job": None, "trigger": None, "parent": None, "statuses": "[]", "before": None, "limit": 1}
+    active = plan(run_lists.select_active_runs, **narrow)
     assert [step for step in active if step.startswith("SCAN runs")] == []
-    for query in (run_queries.select_active_runs, asset_queries.oldest_active_run):
-        assert "ix_runs_active" in str(plan(query, env=None, statuses="[]", before=None, limit=1))
+    for query in (run_lists.select_active_runs, asset_queries.oldest_active_run):
+        assert "ix_runs_active" in str(plan(query, **narrow))
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("select_runs_of_job", "ix_runs_job"),
+        ("select_triggered_runs", "ix_runs_trigger"),
+        ("select_retries", "ix_runs_parent"),
+        ("select_runs", "ix_runs_newest"),
+    ],
+)
+def test_runs_are_listed_newest_first_by_index(plan, query, index):
+    from nbpipe.storage import run_lists
+
+    narrow = {"env": None, "job": "j", "trigger": "t", "parent": "p", "statuses": None, "before": None, "limit": 1}
+    steps = plan(getattr(run_lists, query), **narrow)
+    assert index in str(steps)
+    assert "TEMP B-TREE" not in str(steps)
+
+
+def test_what_the_daemon_asks_for_again_and_again_is_read_by_index(plan):
+    from nbpipe.storage import automation_queries, run_lists, run_queries
+
+    waiting = plan(run_lists.select_waiting, env="e", limit=1)
+    ended = plan(run_lists.select_ended, env="e", after=0, limit=1)
+    values = plan(run_queries.select_values_after, of_env="e", env=None, asset="a", after=0, limit=1)
+    latest = plan(automation_queries.select_ticks, env="e", source="sensor", name="s", before=None, limit=1)
+    found = {"ix_runs_waiting": waiting, "ix_events_endings": ended, "ix_events_values": values}
+    for index, steps in {**found, "ix_ticks_newest": latest}.items():
+        assert index in str(steps)
+        assert "TEMP B-TREE" not in str(steps)
+    keys = plan(automation_queries.select_keys, env="e", name="s", keys="[]", now=0)
+    known = plan(run_lists.select_known, ids="[]")
+    every = [*waiting, *ended, *values, *latest, *keys, *known]
+    tables = ("SCAN runs", "SCAN events", "SCAN ticks", "SCAN run_keys")
+    assert [step for step in every if step.startswith(tables)] == []
+
+
+def test_what_is_old_is_found_by_index(plan):
+    from nbpipe.storage import retention_queries
+
+    for query, index in {
+        retention_queries.remove_ticks: "ix_ticks_at",
+        retention_queries.remove_keys: "ix_run_keys_expiry",
+        retention_queries.select_old_runs: "ix_runs_ended",
+        retention_queries.select_old_backfills: "ix_backfills_ended",
+    }.items():
+        steps = plan(query, of_env="e", before=1, limit=1)
+        assert index in str(steps)
+        assert [step for step in steps if step.startswith("SCAN") and "json_each" not in step] == []
+
+
+def test_an_event_is_removed_without_reading_what_might_refer_to_it(tmp_path):
+    open_store("sqlite:///state.db", root=tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "state.db")
+    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for _, _, parent, column, *_ in connection.execute(f"PRAGMA foreign_key_list({table})").fetchall():
+            if parent in {"events", "runs", "backfills"}:
+                indexes = connection.execute(f"PRAGMA index_list({table})").fetchall()
+                first = [connection.execute(f"PRAGMA index_info({row[1]})").fetchone()[2] for row in indexes]
+                assert column in first, (table, column)
+    connection.close()

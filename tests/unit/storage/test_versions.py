@@ -29,8 +29,8 @@ RELEASED = sorted(Path(__file__).with_name("released").glob("*.sql"))
 LATER = """
 import sqlalchemy as sa
 from alembic import op
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -150,8 +150,8 @@ def newer_program(tmp_path, monkeypatch):
     """Make this the nbpipe of tomorrow, whose tables have one migration more."""
     scripts = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, scripts)
-    (scripts / "versions" / "0003_colour.py").write_text(LATER)
-    monkeypatch.setattr(schema, "SCHEMA", "0003")
+    (scripts / "versions" / "0004_colour.py").write_text(LATER)
+    monkeypatch.setattr(schema, "SCHEMA", "0004")
     monkeypatch.setattr(upgrade, "__kwdefaults__", {"scripts": scripts})
 
 
@@ -166,7 +166,7 @@ def test_an_older_store_is_migrated_in_place(tmp_path, request):
     store.close()
     connection = sqlite3.connect(tmp_path / "state.db")
     assert connection.execute("SELECT colour FROM assets").fetchall() == [("grey",)] * 2
-    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
     assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     connection.close()
     open_store("sqlite:///state.db", root=tmp_path).close()
@@ -178,12 +178,12 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path, request, mo
     store.close()
     before = tables(tmp_path / "state.db")
     request.getfixturevalue("newer_program")
-    script = tmp_path / "migrations" / "versions" / "0003_colour.py"
+    script = tmp_path / "migrations" / "versions" / "0004_colour.py"
     script.write_text(LATER + "    raise RuntimeError('half way')\n")
     with pytest.raises(RuntimeError, match="half way"):
         open_store("sqlite:///state.db", root=tmp_path)
     assert tables(tmp_path / "state.db") == before
-    monkeypatch.setattr(schema, "SCHEMA", "0002")
+    monkeypatch.setattr(schema, "SCHEMA", "0003")
     store = open_store("sqlite:///state.db", root=tmp_path)
     assert set(store.states("default")) == {"a"}
     store.close()
