@@ -8,7 +8,9 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbpipe.core.reading.asset_options import complete_asset
+from nbpipe.core.reading.declarations import DECLARING_LINE_MAGICS
 from nbpipe.errors import NbpipeError
+from nbpipe.kernel.declaring import complete_declaring
 from nbpipe.kernel.sessions import session_of
 
 _MAGIC = re.compile(r"(?:\s*|.*=\s*)(?P<mark>%{1,2})(?P<magic>\w+)[ \t](?P<rest>.*)", re.DOTALL)
@@ -38,8 +40,12 @@ class Completion:
         return {"completions": found, "suppress": bool(found), "matched_fragment": _last_word(match["rest"])}
 
     def _offer(self, mark: str, magic: str, rest: str) -> tuple[str, ...]:
+        if mark + magic == "%%asset":
+            return complete_asset(rest, self._assets())
+        if magic in DECLARING_LINE_MAGICS:
+            return complete_declaring(mark + magic, rest, self._assets())
         if mark == "%%":
-            return complete_asset(rest, self._assets()) if magic == "asset" else ()
+            return ()
         current = _last_word(rest)
         if magic not in _TAKES_NAMES or current.startswith("-"):
             return ()

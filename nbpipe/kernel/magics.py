@@ -16,9 +16,10 @@ from IPython.core.magic import Magics, magics_class, no_var_expand
 from nbpipe.commands.registry import MAGIC_COMMANDS
 from nbpipe.core.definitions import AssetOptions
 from nbpipe.core.reading.asset_options import asset_help
-from nbpipe.core.reading.declarations import DECLARED_LATER, LATER_CELL_MAGICS, parse_asset
+from nbpipe.core.reading.declarations import DECLARING_LINE_MAGICS, LATER_CELL_MAGICS, parse_asset
 from nbpipe.core.references import parse_reference
 from nbpipe.errors import MissingValueError, UnknownNameError, UsageError
+from nbpipe.kernel.declaring import declaring
 from nbpipe.kernel.sessions import Session, session_of
 from nbpipe.kernel.tracebacks import own_errors
 
@@ -57,9 +58,11 @@ class PipelineMagics(Magics):
         }
         for name in MAGIC_COMMANDS:
             lines[name] = self._command(name)
+        for name in DECLARING_LINE_MAGICS:
+            lines[name] = declaring(name, shell)
         cells: dict[str, Callable[..., Any]] = {"asset": self.asset}
-        for name in DECLARED_LATER:
-            (cells if name in LATER_CELL_MAGICS else lines)[name] = _refusal(name)
+        for name in LATER_CELL_MAGICS:
+            cells[name] = _refusal(name)
         self.magics = {"line": lines, "cell": cells}
 
     @no_var_expand
@@ -152,13 +155,11 @@ class PipelineMagics(Magics):
 
 
 def _refusal(name: str) -> Callable[..., None]:
-    mark = "%%" if name in LATER_CELL_MAGICS else "%"
-
-    def refuse(line: str, cell: str = "") -> None:  # noqa: ARG001 - the signature of a magic
+    def refuse(line: str, cell: str) -> None:  # noqa: ARG001 - the signature of a magic
         __tracebackhide__ = True
-        raise IPythonUsageError(f"{mark}{name} is not available in this version of nbpipe")
+        raise IPythonUsageError(f"%%{name} is not available in this version of nbpipe")
 
-    refuse.__doc__ = f"{mark}{name} is not available in this version."
+    refuse.__doc__ = f"%%{name} is not available in this version."
     return cast("Callable[..., None]", no_var_expand(refuse))
 
 

@@ -171,13 +171,29 @@ def test_force_stays_until_a_run_succeeds(me):
         ("%asset", "names no asset"),
         ("%project nowhere.ipynb", "there is no notebook 'nowhere.ipynb'"),
         ("%project", "%project takes the path of a saved notebook"),
-        ("%job nightly *", "not available in this version"),
+        ("%job nightly", "a job needs something to run"),
+        ("%schedule nightly 0 6 * * 9 --job nightly", "bad day-of-week"),
+        ("%sensor failures --on failed --notify ops", "--on takes success or failure or canceled"),
     ],
 )
 def test_wrong_use_is_explained(me, line, said):
     shown = me.type(line)
     assert said in shown.said
     assert "Traceback" not in shown.out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%job nightly small",
+        "%schedule nightly 0 6 * * * --job nightly",
+        "%sensor failures --on failure --notify ops",
+    ],
+)
+def test_what_counts_as_it_is_saved_is_only_checked_when_it_is_executed(me, line):
+    shown = me.type(line)
+    assert (shown.out, shown.err, shown.result.result) == ("", "", None)
+    assert line.split()[0] in me.type(f"{line.split()[0]} --help").out
 
 
 def test_the_line_form_loads_a_value_and_old_versions(me):

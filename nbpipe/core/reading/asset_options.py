@@ -22,7 +22,7 @@ from nbpipe.core.reading.options import (
 
 FILE_PREFIX = "file:"
 
-#: `--backfill single`: one execution for all partitions.
+#: `--backfill single`: one run for all partitions.
 SINGLE = "single"
 
 #: Column of `--concat` that holds the partition's key, unless another is named.
@@ -186,7 +186,7 @@ ASSET_OPTIONS: tuple[Option, ...] = (
         metavar="single|N",
         read=_batch,
         choices=(SINGLE,),
-        help="how many partitions a run of a backfill takes; one by one if the cell reads partition.key, else at once",
+        help="how many partitions a run of a backfill takes: one by one, or at once if the cell reads partition.keys",
     ),
 )
 

@@ -99,8 +99,7 @@ JOB_TABLE = OptionTable(
             field="notebook",
             metavar="PATH",
             read=read_text,
-            help="instead of SELECTION: run this notebook as a whole; its path starts from the folder of the declaring "
-            "notebook, or else from the root of the project",
+            help="instead of SELECTION: run this notebook as a whole; the path starts here, or else from the root",
         ),
         Option(
             name="--param",

@@ -24,8 +24,6 @@ SENSOR = "sensor"
 #: Cell magics that declare something and that this version knows of but can't execute in a notebook.
 LATER_CELL_MAGICS = frozenset({"op", "graph", "check", SENSOR, "resource"})
 
-DECLARED_LATER = LATER_CELL_MAGICS
-
 #: Line magics that declare something; they leave the kind of their cell as it is.
 DECLARING_LINE_MAGICS = frozenset({"job", "schedule", SENSOR})
 
