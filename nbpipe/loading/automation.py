@@ -29,6 +29,7 @@ from nbpipe.loading.automation_tables import Job, Notify, Schedule, Sensor
 
 _MAIL = ("host", "port", "security", "user", "password", "from", "to")
 _CALL = ("url", "kind")
+_OWN_NAME = re.compile(r"^\w+, (?=column \d)")  # how the error of a small language begins
 _REFERENCE = re.compile(r"\$\{\w+\}")
 
 Problem = Callable[[str, str], Exception]
@@ -67,7 +68,7 @@ def check_values(tables: _Tables, problem: Problem) -> None:
         try:
             check(value)
         except (DeclarationError, ValueError) as error:
-            raise problem(path, str(error)) from None
+            raise problem(path, _OWN_NAME.sub("", str(error))) from None
 
 
 def check_complete(tables: _Tables, problem: Problem) -> None:

@@ -94,7 +94,7 @@ WRONG = [
     ("%job", "n a --notebook b.ipynb", "not both: this has 'a' and 'b.ipynb'", None),
     ("%job", "n --notebook my b.ipynb", "a path with blanks needs quotes", None),
     ("%job", "n a and and b", "column 7: 'and' stands where an asset", 8),
-    ("%job", "n a --tag k=v and", "selection ends where an asset", 16),
+    ("%job", "n a --tag k=v and", "selection ends where an asset", 17),
     ("%job", "n gruop:a", "there is no attribute 'gruop': did you mean group:?", 2),
     ("%job", "n a --retrys 3", "there is no option --retrys: did you mean --retries?", 4),
     ("%job", "n a --xyzzy", "there is no option --xyzzy; %job --help lists them", 4),
