@@ -50,7 +50,7 @@ class AssetOptions(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds after which a value counts as stale although nothing that we watch changed."""
     pool: str | None = None
     backfill: str | None = None
-    """`single` or a number: how many partitions one execution of the body, and one run of a backfill, take."""
+    """`single` or a number: how many partitions a run of a backfill takes, and one execution of a body for several."""
 
 
 class CellRef(msgspec.Struct, frozen=True, gc=False, order=True):
@@ -81,8 +81,8 @@ class AssetSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Those of `upstream` whose values are loaded and bound, sorted (order-only ones are not); and itself, if it reads
     earlier partitions of its own."""
     ranged: bool = False
-    """One execution of the body can take several partitions: it reads `partition.keys`, or `--backfill` allows more
-    than one and it does not read `partition.key`; and it does not read its own earlier ones."""
+    """One execution of the body can take several partitions: it reads `partition.keys`, and not its own earlier
+    ones. `AssetOptions.backfill` says how many at most."""
     setup_names: tuple[str, ...] = ()
     """Names bound by setup and parameters cells above that the body may see and reads."""
     parameters: tuple[str, ...] = ()

@@ -91,6 +91,13 @@ def test_a_running_total_reads_its_own_day_before(running):
         assert [job.value("a", key) for key in KEYS] == [1, 3, 6, 10, 15]
 
 
+def test_a_cell_for_one_partition_is_executed_for_each_however_many_a_run_of_a_backfill_takes(running):
+    body = f"%%asset a --partitions {DAYS} --backfill single\nif partition.start.day == 2:\n    1 / 0\na = partition.key"
+    with running([body], partitions=FIRST) as job:
+        assert "1 of 5 partitions failed" in str(job.run(0).error)
+        assert [job.value("a", key) for key in KEYS if key != KEYS[1]] == [KEYS[0], *KEYS[2:]]
+
+
 RANGED = {
     "a dict": "a = {key: len(partition.keys) for key in partition.keys}",
     "a generator": "a = ((key, len(partition.keys)) for key in partition.keys)",
@@ -127,7 +134,7 @@ WRONG = {
         "3 of 5 partitions failed: 2024-01-03: ZeroDivisionError",
     ),
     "an unknown key": (
-        "a = iter([('2024-01-01', 1), ('2024-01-31', 1)])",
+        "partition.keys\na = iter([('2024-01-01', 1), ('2024-01-31', 1)])",
         1,
         "asset a gave a value for '2024-01-31', which is not among partition.keys: did you mean",
     ),

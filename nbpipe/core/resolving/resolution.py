@@ -281,18 +281,16 @@ class _NotebookResolver:
 
 
 def _is_ranged(cell: CellFacts, body: ResolvedBody, options: AssetOptions) -> bool:
-    """Tell whether one execution of the body can take several partitions.
+    """Tell whether one execution of the body can take several partitions: it reads `partition.keys`.
 
-    A body that reads `partition.key` is written for one, however many a run takes.
+    `--backfill` alone says nothing about the body: a cell that is written for one partition is executed for each of
+    those that a run takes.
     """
     if options.partitions is None or not body.inputs.isdisjoint(cell.names):
         return False
-    used: set[str] = set()
-    if any(read.name == PARTITION for read in cell.code.reads):
-        used.update(name for each in cell.code.statements for owner, name in each.attributes if owner == PARTITION)
-    if used & {"key", "keys"}:
-        return "keys" in used
-    return options.backfill not in (None, "1")
+    return any(read.name == PARTITION for read in cell.code.reads) and any(
+        (PARTITION, "keys") in statement.attributes for statement in cell.code.statements
+    )
 
 
 def _maybe_path(literal: str) -> bool:
