@@ -172,7 +172,15 @@ def _kernels(workspace: Workspace) -> Iterator[Check]:
                 remedy=f"remove it (jupyter kernelspec remove {name}) and install it again",
             )
         else:
-            yield Check(check=f"kernel {name}", level="ok", message=kernel.folder)
+            yield Check(check=f"kernel {name}", level="ok", message=f"{kernel.folder}; {_start(workspace, name)}")
+
+
+def _start(workspace: Workspace, kernel: str) -> str:
+    from nbpipe.execution.warm import warmth
+
+    if workspace.config.executor.kernels == "plain":
+        return "kernels are started afresh: nbpipe.toml says so"
+    return warmth(kernel)
 
 
 def _runs(workspace: Workspace) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import multiprocessing
@@ -11,6 +12,7 @@ import runpy
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,7 +86,26 @@ def become(job: Job) -> None:
     sys.argv = [request.module, *arguments]
     sys.orig_argv = [sys.executable, "-m", *sys.argv]
     sys.path[:] = [*(() if sys.flags.safe_path else (request.cwd,)), *job.path]
-    runpy.run_module(request.module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(request.module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        _leave(end.code)
+    _leave(0)
+
+
+def _leave(code: object) -> None:
+    """End as Python does, without taking apart what all forks share: that would copy it first.
+
+    Does nothing for an end with words, which Python prints.
+    """
+    if code is not None and not isinstance(code, int):
+        raise SystemExit(code)
+    for step in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]  # noqa: SLF001 - Py_Finalize
+        step()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit((code or 0) & 0xFF)
 
 
 def _take_place(request: Fork) -> None:

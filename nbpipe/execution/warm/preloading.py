@@ -30,9 +30,12 @@ KERNEL = (
     "faulthandler",
     "encodings.latin_1",
     "encodings.ascii",
+    "encodings.utf_8_sig",
+    "ipykernel.kernelspec",
+    "nbpipe.storage.sqlite",
+    "runpy",
     "nbpipe.kernel.step",
     "nbpipe.kernel.forked",
-    "sqlalchemy.dialects.sqlite",
     "fsspec.implementations.local",
 )
 
@@ -64,7 +67,18 @@ RUNNER = (
     "nbpipe.execution.sessions",
     "nbpipe.execution.warm.kernels",
     "nbpipe.cli.main",
+    "nbpipe.cli.exits",
+    "nbpipe.cli.progress",
+    "nbpipe.cli.terminal",
+    "nbpipe.cli.writing",
     "nbpipe.commands.queued",
+    "nbpipe.commands.invoke",
+    "nbpipe.core.partitions.counts",
+    "nbpipe.pages.catalogue",
+    "nbpipe.pages.assets",
+    "nbpipe.pages.details",
+    "nbpipe.pages.runs",
+    "nbpipe.execution.warm.rehearsing",
 )
 _FORGOTTEN = ("papermill", "tqdm.auto", "tqdm.autonotebook", "tqdm.notebook")
 
@@ -179,5 +193,12 @@ def _papermill() -> object:
     return sys.modules["nbpipe.execution.papermill_import"].papermill_engines()
 
 
+def _rehearsal() -> object:
+    return sys.modules["nbpipe.execution.warm.rehearsing"].rehearse()
+
+
 #: What else makes a module load what it will need.
-_MANNERS: Mapping[str, Callable[[], object]] = {"nbpipe.execution.papermill_import": _papermill}
+_MANNERS: Mapping[str, Callable[[], object]] = {
+    "nbpipe.execution.papermill_import": _papermill,
+    "nbpipe.execution.warm.rehearsing": _rehearsal,
+}
