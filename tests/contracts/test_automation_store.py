@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from datetime import timedelta
 
 import msgspec
@@ -553,3 +555,136 @@ def test_old_events_are_removed_but_those_that_something_needs(store, kept, leas
     assert store.revision() == revision + 1
     drained(kept, lease, "events", before=later(300))
     assert [event.id for event in store.events(limit=100)][-1] == revision + 1
+
+
+# --- any sequence -------------------------------------------------------------------------------
+
+
+class Model:
+    """What two daemons and a person do with a schedule and a sensor, and what must come of it, kept plainly."""
+
+    def __init__(self, store, chance):
+        self.store, self.kept, self.chance = store, store.automation, chance
+        self.leases = [self.kept.lead(ENV, WORKER, at=NOON)]
+        self.on = {"schedule": None, "sensor": None}
+        self.since = None
+        self.cursor = None
+        self.scheduled = {}
+        self.evaluated = []
+        self.keys = {}
+        self.now = 0
+        self.runs = []
+        self.numbers = itertools.count()
+
+    def holds(self, call, *arguments, **named):
+        """Call for a random daemon; whether it leads."""
+        lease = self.chance.choice(self.leases[-2:])
+        if lease is self.leases[-1]:
+            return True, call(lease, *arguments, **named)
+        with pytest.raises(ConflictError):
+            call(lease, *arguments, **named)
+        return False, None
+
+    def news(self, keys):
+        runs = [asked(f"r{next(self.numbers)}", key) for key in keys]
+        return runs, [new.run.id for new in runs]
+
+    def lead(self):
+        worker = self.chance.choice([WORKER, OTHER])
+        self.leases.append(self.kept.lead(ENV, worker, at=NOON, instead_of=self.kept.lease(ENV)))
+
+    def switch(self):
+        source, on = self.chance.choice(["schedule", "sensor"]), self.chance.choice([None, True, False])
+        self.now += 1
+        self.kept.switch(ENV, source, "s", on=on, at=later(self.now))
+        self.on[source] = on
+        if source == "schedule" and on is not False:
+            self.since = self.now
+
+    def begin(self):
+        since = self.chance.randrange(self.now + 1)
+        if self.holds(self.kept.begin, "schedule", "s", times=f"t{since}", since=later(since))[0]:
+            self.since = since
+
+    def schedule(self):
+        minute = self.chance.randrange(self.now + 4)
+        runs, ids = self.news([None] * self.chance.randrange(3))
+        leads, done = self.holds(self.kept.tick, tick(minute=minute), runs)
+        fresh = minute not in self.scheduled and (self.since is None or minute > self.since)
+        expected = leads and fresh and self.on["schedule"] is not False
+        assert (done is not None) == expected
+        if expected:
+            self.scheduled[minute], self.since = ("launched", tuple(ids)), minute
+            self.runs += ids
+
+    def missed(self):
+        minutes = sorted({self.chance.randrange(self.now + 4) for _ in range(3)})
+        if self.holds(self.kept.missed, [tick(minute=minute, status="missed") for minute in minutes])[0]:
+            for minute in minutes:
+                self.scheduled.setdefault(minute, ("missed", ()))
+            self.since = max(minutes[-1], minutes[-1] if self.since is None else self.since)
+
+    def sensor(self):
+        self.now += 1
+        keys = [self.chance.choice(["a", "b", "c", None]) for _ in range(self.chance.randrange(3))]
+        change = CursorChange(old=self.chance.choice([self.cursor, self.cursor, "x"]), new=f"c{self.now}")
+        runs, ids = self.news(keys)
+        status = "launched" if keys else self.chance.choice(["skipped", "skipped", "failed"])
+        leads, done = self.holds(
+            self.kept.tick,
+            tick("sensor", minute=self.now, status=status),
+            runs,
+            cursor=change,
+            keys_until=later(self.now + 5),
+        )
+        expected = leads and self.on["sensor"] is not False and change.old == self.cursor
+        assert (done is not None) == expected
+        if not expected:
+            return
+        known = {key for key, until in self.keys.items() if until > self.now}
+        started = []
+        for key, number in zip(keys, ids, strict=True):
+            if key is None or key not in known:
+                started.append(number)
+            if key is not None:
+                known.add(key)
+        self.keys |= {key: self.now + 5 for key in keys if key is not None}
+        self.runs += started
+        self.cursor = change.new
+        kind = "skipped" if keys and not started else status
+        if kind == "skipped" and self.evaluated and self.evaluated[-1][0] == "skipped":
+            self.evaluated[-1] = ("skipped", (), self.evaluated[-1][2] + 1)
+        else:
+            self.evaluated.append((kind, tuple(started), 1))
+
+    def set_cursor(self):
+        self.cursor = self.chance.choice([None, "x", "y"])
+        self.kept.set_cursor(ENV, "s", self.cursor, at=NOON)
+
+    def check(self):
+        found = self.kept.ticks(ENV, "schedule", "s", limit=1000)
+        assert {
+            round((one.scheduled_at - NOON).seconds / 60): (one.status, one.runs) for one in found
+        } == self.scheduled
+        assert len(found) == len(self.scheduled)
+        found = self.kept.ticks(ENV, "sensor", "s", limit=1000)
+        assert [(one.status, one.runs, one.count) for one in found] == self.evaluated[::-1]
+        states = self.kept.states(ENV)
+        schedule = states.get(("schedule", "s"), AutomationState(source="schedule", name="s"))
+        sensor = states.get(("sensor", "s"), AutomationState(source="sensor", name="s"))
+        assert (schedule.on, sensor.on, sensor.cursor) == (self.on["schedule"], self.on["sensor"], self.cursor)
+        assert schedule.since == (None if self.since is None else later(self.since))
+        alive = {key for key, until in self.keys.items() if until > self.now}
+        assert self.kept.seen_keys(ENV, "s", ["a", "b", "c"], at=later(self.now)).keys() == alive
+        assert sorted(one.id for one in self.kept.waiting(ENV)) == sorted(self.runs)
+        assert self.kept.lease(ENV) == self.leases[-1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_any_sequence_of_changes_ticks_and_runs_are_those_of_a_plain_model(store, seed):
+    chance = random.Random(seed)
+    model = Model(store, chance)
+    often = [model.schedule, model.sensor, model.sensor, model.sensor, model.missed]
+    for _ in range(60):
+        chance.choice([*often, *often, model.lead, model.switch, model.begin, model.set_cursor])()
+        model.check()
