@@ -92,7 +92,9 @@ def test_a_running_total_reads_its_own_day_before(running):
 
 
 def test_a_cell_for_one_partition_is_executed_for_each_however_many_a_run_of_a_backfill_takes(running):
-    body = f"%%asset a --partitions {DAYS} --backfill single\nif partition.start.day == 2:\n    1 / 0\na = partition.key"
+    body = (
+        f"%%asset a --partitions {DAYS} --backfill single\nif partition.start.day == 2:\n    1 / 0\na = partition.key"
+    )
     with running([body], partitions=FIRST) as job:
         assert "1 of 5 partitions failed" in str(job.run(0).error)
         assert [job.value("a", key) for key in KEYS if key != KEYS[1]] == [KEYS[0], *KEYS[2:]]
