@@ -23,7 +23,7 @@ def jobs(rows: Sequence[JobRow]) -> Page:
         (
             Part(row.name, "strong"),
             row.notebook or row.selection or "",
-            " ".join([*(f"schedule {name}" for name in row.schedules), *(f"sensor {name}" for name in row.sensors)]),
+            ", ".join([*(f"schedule {name}" for name in row.schedules), *(f"sensor {name}" for name in row.sensors)]),
             row.declared_in or _CONFIGURATION,
         )
         for row in rows
@@ -60,7 +60,7 @@ def sensors(rows: Sequence[SensorRow]) -> Page:
         (
             Part(row.name, "strong"),
             _watched(row),
-            " ".join([*([f"job {row.job}"] if row.job else []), *(f"notification {name}" for name in row.notify)]),
+            ", ".join([*([f"job {row.job}"] if row.job else []), *(f"notification {name}" for name in row.notify)]),
             row.declared_in or _CONFIGURATION,
             Part("declared as stopped", "dim") if row.stopped else "",
         )
