@@ -140,7 +140,11 @@ WRONG = {
         1,
         "asset a gave a value for '2024-01-31', which is not among partition.keys: did you mean",
     ),
-    "a key twice": ("partition.keys\na = iter([('2024-01-01', 1)] * 2)", 1, "asset a gave a second value for 2024-01-01"),
+    "a key twice": (
+        "partition.keys\na = iter([('2024-01-01', 1)] * 2)",
+        1,
+        "asset a gave a second value for 2024-01-01",
+    ),
     "missing keys": (
         "a = {key: 1 for key in partition.keys if key < '2024-01-03'}",
         2,
