@@ -36,6 +36,14 @@ _CONFIG = """\
 # [io.archive]
 # url = "/mnt/archive"
 
+# Work with a name, and when it is to be done. Notebooks can declare the same with %job and %schedule.
+# [jobs.nightly]
+# selection = "group:reports"
+# [schedules.nightly]
+# cron = "0 6 * * 1-5"
+# tz = "Europe/Berlin"
+# job = "nightly"
+
 # How many steps of a run execute at once.
 # [executor]
 # parallel = 4

@@ -16,7 +16,7 @@ from IPython.core.magic import Magics, magics_class, no_var_expand
 from nbpipe.commands.registry import MAGIC_COMMANDS
 from nbpipe.core.definitions import AssetOptions
 from nbpipe.core.reading.asset_options import asset_help
-from nbpipe.core.reading.declarations import DECLARING_LINE_MAGICS, LATER_CELL_MAGICS, parse_asset
+from nbpipe.core.reading.declarations import DECLARING_LINE_MAGICS, LATER_CELL_MAGICS, SENSOR, parse_asset
 from nbpipe.core.references import parse_reference
 from nbpipe.errors import MissingValueError, UnknownNameError, UsageError
 from nbpipe.kernel.declaring import declaring
@@ -62,7 +62,7 @@ class PipelineMagics(Magics):
             lines[name] = declaring(name, shell)
         cells: dict[str, Callable[..., Any]] = {"asset": self.asset}
         for name in LATER_CELL_MAGICS:
-            cells[name] = _refusal(name)
+            cells[name] = _refusal(name, shell)
         self.magics = {"line": lines, "cell": cells}
 
     @no_var_expand
@@ -154,9 +154,12 @@ class PipelineMagics(Magics):
         return session
 
 
-def _refusal(name: str) -> Callable[..., None]:
+def _refusal(name: str, shell: InteractiveShell) -> Callable[..., None]:
     def refuse(line: str, cell: str) -> None:  # noqa: ARG001 - the signature of a magic
         __tracebackhide__ = True
+        session = session_of(shell)
+        if name == SENSOR and session is not None and session.in_step:
+            return  # it is there for the daemon: in a job of the whole notebook it does nothing
         raise IPythonUsageError(f"%%{name} is not available in this version of nbpipe")
 
     refuse.__doc__ = f"%%{name} is not available in this version."

@@ -63,9 +63,8 @@ def test_every_commented_setting_of_the_new_configuration_is_valid(tmp_path, mon
         seen = set() if line.startswith("[") else seen | {name}
         kept.append(line)
     file.write_text("\n".join(kept))
-    assert {"state", "storage", "locations", "io", "executor", "limits", "retention", "env"} == set(
-        tomllib.loads(file.read_text())
-    )
+    tables = {"state", "storage", "locations", "io", "jobs", "schedules", "executor", "limits", "retention", "env"}
+    assert set(tomllib.loads(file.read_text())) == tables
     assert load_config(tmp_path, "prod").storage == "s3://my-bucket/prod"
 
 
