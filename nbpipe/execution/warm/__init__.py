@@ -25,7 +25,7 @@ def owned(
 
     Args:
         kernels: names of the kernels to be ready for; others are prepared when first used.
-        libraries: what notebooks import, of the modules that may be imported beforehand: see `imported`.
+        libraries: what notebooks import, of the modules that may be imported beforehand: see `preloading.imported`.
         warm: the person's choice; without it, and on other systems than Linux, there are none.
     """
     if not warm or sys.platform != "linux":

@@ -15,13 +15,19 @@ class Inventory:
 
     def __init__(self) -> None:
         """Take note of what is imported now."""
-        files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
+        modules = [module for name, module in list(sys.modules.items()) if not _is_python(name)]
+        files = {str(getattr(module, "__file__", None) or "") for module in modules}
         folders = {folder for folder in sys.path if Path(folder).name in _INSTALLED}
         self._seen = {path: _changed(path) for path in sorted(files | folders) if Path(path).is_absolute()}
 
     def difference(self) -> str:
         """Return the path of something that has changed since, or nothing."""
         return next((path for path, seen in self._seen.items() if _changed(path) != seen), "")
+
+
+def _is_python(name: str) -> bool:
+    """Tell whether a module comes with Python, whose files don't change while it is used."""
+    return name.partition(".")[0] in sys.stdlib_module_names
 
 
 def _changed(path: str) -> int:

@@ -137,7 +137,10 @@ class _Owned:
 
     def close(self) -> None:
         self._closing.set()
-        self._starting.join()
+        while self._starting.is_alive():  # imports take seconds, and nobody needs them any more
+            if self._process is not None:
+                self._process.kill()
+            self._starting.join(0.05)
         if self._connection is not None:
             self._connection.close()
         for process in [*_leaving, *([] if self._process is None else [self._process])]:

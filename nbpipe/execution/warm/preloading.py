@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -127,6 +128,19 @@ def preload(libraries: Iterable[str], denied: dict[str, str]) -> Preloaded:
     }
     added = {name: value for name, value in _variables().items() if variables.get(name) != value}
     return Preloaded(modules=tuple(found), forgotten=tuple(sorted(forgotten)), variables=added)
+
+
+#: The names after `import` or `from` at the start of a line.
+_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)|import[ \t]+([\w., \t]+))", re.MULTILINE)
+
+
+def imported(sources: Iterable[str]) -> tuple[str, ...]:
+    """Return which of `LIBRARIES` texts of code import."""
+    roots: set[str] = set()
+    for source in sources:
+        for one, several in _IMPORT.findall(source):
+            roots.update(part.strip().partition(".")[0].partition(" ")[0] for part in (one, *several.split(",")))
+    return tuple(name for name in LIBRARIES if name in roots)
 
 
 def forget(names: Iterable[str]) -> None:
