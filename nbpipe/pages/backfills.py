@@ -49,7 +49,7 @@ def listing(rows: Sequence[BackfillRow]) -> Page:
 def details(found: BackfillDetails) -> Page:
     """Show one backfill with what became of each asset; or say that there was nothing to do."""
     if found.id is None:
-        return ["nothing to do: no partition of what is selected is asked for", *(line(note) for note in found.notes)]
+        return [_nothing(found), *(line(note) for note in found.notes)]
     page: list[Line | Table | str] = [
         line("backfill ", Part(found.id, "strong"), "  ", Part(_status(found), _STYLE[found.status])),
         line(f"{found.selection} ({found.partitions}), environment {found.env}", indent=2),
@@ -75,11 +75,15 @@ def details(found: BackfillDetails) -> Page:
     return page
 
 
+def _nothing(found: BackfillDetails | BackfillDraft) -> Line:
+    return line(f"nothing to do: no partition of {found.selection} is among those asked for ({found.partitions})")
+
+
 def draft(found: BackfillDraft) -> Page:
     """Show what a backfill would do."""
     page: list[Line | Table | str] = [line(note) for note in found.notes]
     if not found.total:
-        return [*page, "nothing to do: no partition of what is selected is asked for"]
+        return [*page, _nothing(found)]
     rows = [(each.asset, f"{each.total:,}", _some(each.partitions, each.total)) for each in found.assets]
     runs = "1 run" if found.runs == 1 else f"{found.runs:,} runs"
     return [
