@@ -15,6 +15,7 @@ from nbpipe.core.partitions.chunks import ChunkFacts, number_of
 from nbpipe.core.partitions.recipes import Recipe
 from nbpipe.core.partitions.registries import KeyRegistry
 from nbpipe.core.partitions.sets import CHUNK
+from nbpipe.core.ports import NewRun
 from nbpipe.errors import StateSchemaError
 from nbpipe.storage import schema, versions
 from nbpipe.storage.open import open_store
@@ -22,7 +23,7 @@ from nbpipe.storage.partition_chunks import KeptChunk
 from nbpipe.storage.sqlite import SQLiteDatabase
 from nbpipe.storage.versions import MIGRATIONS, run_migrations, upgrade
 from tests.databases import fresh_schema, postgresql_programs
-from tests.stores import new, places, run, steps
+from tests.stores import NOON, WORKER, new, places, run, steps
 
 RELEASED = sorted(Path(__file__).with_name("released").glob("*.sql"))
 
@@ -106,7 +107,13 @@ def test_a_store_of_a_released_version_opens_with_all_it_holds(tmp_path, release
     assert [made.stored.path for made in store.history("default", "a")] == ["a/2", "a/1"]
     assert store.details(store.materialization("default", "a").id).displays == ({"text/plain": "hi"},)
     assert store.sources(["h1"]) == {"h1": "x = 1"}
-    assert store.run("r1").status == "success"
+    kept = store.run("r1")
+    assert (kept.status, kept.priority, kept.pools, kept.not_before, kept.timeout) == ("success", 0, (), None, None)
+    assert [run.id for _, run in store.ended_after("default", 0)] == ["r1"]
+    assert [event.asset for event in store.materialized_after("default", ["a", "p"], 0)].count("a") == 2
+    lease = store.automation.lead("default", WORKER, at=NOON)
+    assert store.automation.enqueue(lease, [NewRun(run=run("r9", priority=2))]) == ["r9"]
+    assert [waiting.id for waiting in store.automation.waiting("default")][0] == "r9"
     assert [place.outcome for place in store.run_assets("r1")] == ["success", "failed"]
     assert len(store.steps("r1")) == 2
     assert store.plan("r1") == b"plan"
@@ -264,4 +271,7 @@ if postgresql_programs():
         assert {code for chunk in facts.chunks.values() for code, _ in chunk.codes} == recipes.keys()
         assert facts.chunk(((), 1)).materialized == BitMap([5000 - CHUNK])
         assert store.backfills.backfills() == []
+        assert store.run("r1").priority == 0
+        assert [run.id for _, run in store.ended_after("default", 0)] == ["r1"]
+        assert store.automation.states("default") == {}
         store.close()
