@@ -23,7 +23,7 @@ from nbpipe.storage.partition_chunks import KeptChunk
 from nbpipe.storage.sqlite import SQLiteDatabase
 from nbpipe.storage.versions import MIGRATIONS, run_migrations, upgrade
 from tests.databases import fresh_schema, postgresql_programs
-from tests.stores import NOON, WORKER, new, places, run, steps
+from tests.stores import NOON, WORKER, later, new, places, run, steps
 
 RELEASED = sorted(Path(__file__).with_name("released").glob("*.sql"))
 
@@ -109,11 +109,6 @@ def test_a_store_of_a_released_version_opens_with_all_it_holds(tmp_path, release
     assert store.sources(["h1"]) == {"h1": "x = 1"}
     kept = store.run("r1")
     assert (kept.status, kept.priority, kept.pools, kept.not_before, kept.timeout) == ("success", 0, (), None, None)
-    assert [run.id for _, run in store.ended_after("default", 0)] == ["r1"]
-    assert [event.asset for event in store.materialized_after("default", ["a", "p"], 0)].count("a") == 2
-    lease = store.automation.lead("default", WORKER, at=NOON)
-    assert store.automation.enqueue(lease, [NewRun(run=run("r9", priority=2))]) == ["r9"]
-    assert [waiting.id for waiting in store.automation.waiting("default")][0] == "r9"
     assert [place.outcome for place in store.run_assets("r1")] == ["success", "failed"]
     assert len(store.steps("r1")) == 2
     assert store.plan("r1") == b"plan"
@@ -132,6 +127,26 @@ def test_a_store_of_a_released_version_opens_with_all_it_holds(tmp_path, release
     store.close()
     open_store("sqlite:///new.db", root=tmp_path).close()
     assert tables(tmp_path / "old.db")[0].keys() == tables(tmp_path / "new.db")[0].keys()
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda file: file.stem)
+def test_a_store_of_a_released_version_knows_schedules_and_the_queue(tmp_path, released):
+    old = sqlite3.connect(tmp_path / "old.db")
+    old.executescript(released.read_text())
+    old.close()
+    store = open_store("sqlite:///old.db", root=tmp_path)
+    kept, ended = store.automation, [run.id for _, run in store.ended_after("default", 0)]
+    assert ended == ["r1"]
+    made = [event.asset for event in store.materialized_after("default", ["a", "p"], 0)]
+    assert (made.count("a"), made[-1]) == (2, "p")
+    lease = kept.lead("default", WORKER, at=NOON)
+    assert kept.enqueue(lease, [NewRun(run=run("r9", priority=2))]) == ["r9"]
+    assert kept.waiting("default")[0].id == "r9"
+    assert kept.prune(lease, before=later(10**6), kinds=["runs", "events"]) > 5
+    assert {run.id for run in store.runs()} & {"r1", "r9"} == {"r9"}
+    assert store.states("default")["a"].current.version == 2
+    assert store.partitions.detail("default", "p", "4", ((), 4)).error == "boom"
+    store.close()
 
 
 def test_partitions_that_were_skipped_have_a_recipe_after_the_migration_if_their_code_is_known(tmp_path):
