@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -222,8 +223,6 @@ def test_a_tied_program_ends_with_its_pipe_and_an_untied_one_does_not(processes,
 
 def test_what_nobody_may_ask_for_is_refused(processes, tmp_path):
     program = sleeper(tmp_path)
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     over = Program(
         module="timeit", cwd=program.cwd, environ=program.environ, limits={resource.RLIMIT_NOFILE: (soft, hard + 1)}
@@ -233,8 +232,6 @@ def test_what_nobody_may_ask_for_is_refused(processes, tmp_path):
 
 
 def test_a_limit_of_memory_holds_in_the_fork(processes, tmp_path):
-    import resource
-
     limits = {resource.RLIMIT_AS: (1 << 32, 1 << 32)}
     program = Program(
         module="timeit",
@@ -267,7 +264,8 @@ def test_a_worker_carries_out_a_run_and_its_kernels_are_warm_too(processes, proj
 
 def test_a_worker_is_started_afresh_where_nothing_is_warm(project, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    worker = WarmWorkers().run(("--version",), cwd=str(project), log=project / "worker.log")
+    limits = {resource.RLIMIT_CORE: (0, 0)}
+    worker = WarmWorkers().run(("--version",), cwd=str(project), log=project / "worker.log", limits=limits)
     assert isinstance(worker, subprocess.Popen)
     assert worker.wait(120) == 0
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from nbpipe import settings
 from nbpipe.execution.requests import stable_hashes
-from nbpipe.execution.warm.clients import ForkedProcess, Program, fork
-from nbpipe.execution.warm.environments import NotWarmError, WarmEnvironment, this_environment
-from nbpipe.execution.warm.owning import WarmProcesses
 
-#: Both have the same manners.
-Worker = ForkedProcess | subprocess.Popen[bytes]
+if TYPE_CHECKING:
+    from nbpipe.execution.warm.clients import ForkedProcess
+    from nbpipe.execution.warm.owning import WarmProcesses
+
+    #: Both have the same manners.
+    Worker = ForkedProcess | subprocess.Popen[bytes]
 
 
 class WarmWorkers:
@@ -41,7 +44,7 @@ class WarmWorkers:
             cwd: its folder, absolute.
             log: file for what it prints.
             environ: variables in addition to those of this process.
-            limits: soft and hard limits by their number in `resource`.
+            limits: soft and hard limits by their number in `resource`; only Linux keeps them.
 
         Returns:
             The process, which leads a session; `wait` for it when it has ended.
@@ -50,35 +53,39 @@ class WarmWorkers:
             OSError: it can't be started at all.
         """
         variables = {**settings.inherited(), **environ}
-        environment = _environment()
-        if self._processes is not None:
-            self._processes.prepare(environment)
-        program = Program(module="nbpipe", arguments=tuple(arguments), cwd=cwd, environ=variables, limits=limits)
-        try:
-            return fork(environment, program, log=log, lifeline=None)
-        except NotWarmError:
-            return _afresh(program, log)
+        if sys.platform == "linux":
+            from nbpipe.execution.warm.clients import Program, fork
+            from nbpipe.execution.warm.environments import NotWarmError, this_environment
+
+            # that of this interpreter's kernels: workers share their warm process
+            environment = this_environment({**variables, **stable_hashes()})
+            if self._processes is not None:
+                self._processes.prepare(environment)
+            program = Program(module="nbpipe", arguments=tuple(arguments), cwd=cwd, environ=variables, limits=limits)
+            with contextlib.suppress(NotWarmError):
+                return fork(environment, program, log=log, lifeline=None)
+        process = _afresh(arguments, cwd=cwd, log=log, environ=variables)
+        for number, values in limits.items():
+            _limit(process.pid, number, values)
+        return process
 
 
-def _environment() -> WarmEnvironment:
-    """Return the environment of this interpreter's kernels: workers share their warm process."""
-    return this_environment({**settings.inherited(), **stable_hashes()})
-
-
-def _afresh(program: Program, log: Path) -> subprocess.Popen[bytes]:
+def _afresh(arguments: Sequence[str], *, cwd: str, log: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", program.module, *program.arguments],
-            cwd=program.cwd,
-            env=dict(program.environ),
+        return subprocess.Popen(
+            [sys.executable, "-m", "nbpipe", *arguments],
+            cwd=cwd,
+            env=dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    if program.limits:
+
+
+def _limit(pid: int, number: int, values: tuple[int, int]) -> None:
+    """Limit a process that runs already; only Linux can."""
+    if sys.platform == "linux":
         import resource
 
-        for number, limits in program.limits.items():
-            resource.prlimit(process.pid, number, limits)
-    return process
+        resource.prlimit(pid, number, values)
