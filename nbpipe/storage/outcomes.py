@@ -56,7 +56,7 @@ PARTITION_EVENTS: dict[Outcome, str] = {
     outcome: kind.replace("asset_", "partitions_") for outcome, kind in ASSET_EVENTS.items()
 }
 
-#: Events that tell how a run ended, and of new values; as in the conditions of indexes in `schema`.
+#: Events that tell how a run ended, as in `schema.RUN_ENDINGS`; and of new values.
 RUN_ENDINGS: frozenset[str] = frozenset({"run_succeeded", "run_failed", "run_canceled"})
 NEW_VALUES: frozenset[str] = frozenset({"asset_materialized", "partitions_materialized"})
 

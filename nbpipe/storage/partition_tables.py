@@ -73,13 +73,12 @@ partition_values = Table(
     Column("place", Integer, nullable=False),  # offset in the chunk
     Column("version", Integer, nullable=False),
     Column("template_id", BigInteger, ForeignKey("partition_templates.id"), nullable=False),
-    Column("event_id", BigInteger, ForeignKey("events.id"), nullable=False),
+    Column("event_id", BigInteger, nullable=False),  # of the commit; no foreign key: it would need an index
     Column("superseded_event", BigInteger),  # the event since which it is not current
     Column("newer", Integer, nullable=False, server_default="0"),  # how many versions came later
     Column("expired", Integer, nullable=False, server_default="0"),
     Column("own", LargeBinary, nullable=False),
     UniqueConstraint("chunk_id", "place", "version"),
-    Index("ix_partition_values_event", "event_id"),  # without it, removing an event would read all rows
     partial_index("ix_partition_values_outdated", "newer", where=OUTDATED),
 )
 

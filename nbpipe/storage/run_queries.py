@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as given
 
 from nbpipe.storage.dialects import Dialect
+from nbpipe.storage.outcomes import NEW_VALUES
 from nbpipe.storage.schema import (
     ACTIVE_ASSETS,
-    NEW_VALUES,
     assets,
     events,
     literal,
@@ -84,7 +84,10 @@ def select_asset_events(dialect: Dialect) -> Query:
 def select_values_after(dialect: Dialect) -> Query:
     """Events of an asset that tell of new values."""
     number = sa.select(assets.c.id).where(assets.c.name == given("asset"), assets.c.env == given("of_env"))
-    return select_events(dialect).where(events.c.asset_id == number.scalar_subquery(), literal(NEW_VALUES))
+    return select_events(dialect).where(
+        events.c.asset_id == number.scalar_subquery(),
+        sa.or_(*(events.c.kind == sa.literal_column(f"'{kind}'") for kind in sorted(NEW_VALUES))),
+    )
 
 
 def add_run(dialect: Dialect) -> Query:

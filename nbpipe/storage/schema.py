@@ -33,7 +33,6 @@ ACTIVE_ASSETS = "outcome IN ('queued', 'running')"
 KEPT = "expired = 0"
 WAITING_RUNS = "status = 'queued' AND worker IS NULL"
 RUN_ENDINGS = "kind IN ('run_succeeded', 'run_failed', 'run_canceled')"
-NEW_VALUES = "kind IN ('asset_materialized', 'partitions_materialized')"
 
 NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for exactly INTEGER
 
@@ -97,7 +96,6 @@ events = Table(
     partial_index("ix_events_asset", "asset_id", "id", where="asset_id IS NOT NULL"),
     partial_index("ix_events_run", "run_id", "id", where="run_id IS NOT NULL"),
     partial_index("ix_events_endings", "env", "id", where=RUN_ENDINGS),
-    partial_index("ix_events_values", "asset_id", "id", where=NEW_VALUES),
 )
 
 materializations = Table(

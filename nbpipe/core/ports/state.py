@@ -73,7 +73,8 @@ class AssetStore(Protocol):
     def materialized_after(self, env: str, assets: Iterable[str], after: int, *, limit: int = 100) -> list[Event]:
         """Return events that tell of new values, of partitions too, with an id above `after`, oldest first.
 
-        Costs what it returns, however long the history is.
+        Costs what is new of these assets, however long the history is. Who found fewer than `limit` may go on from
+        the revision that was read before.
         """
 
     def rollback(self, env: str, asset: str, version: int, *, at: datetime, partition: str = "") -> Materialization:

@@ -264,7 +264,7 @@ def test_what_the_daemon_asks_for_again_and_again_is_read_by_index(plan):
     ended = plan(run_lists.select_ended, env="e", after=0, limit=1)
     values = plan(run_queries.select_values_after, of_env="e", env=None, asset="a", after=0, limit=1)
     latest = plan(automation_queries.select_ticks, env="e", source="sensor", name="s", before=None, limit=1)
-    found = {"ix_runs_waiting": waiting, "ix_events_endings": ended, "ix_events_values": values}
+    found = {"ix_runs_waiting": waiting, "ix_events_endings": ended, "ix_events_asset": values}
     for index, steps in {**found, "ix_ticks_newest": latest}.items():
         assert index in str(steps)
         assert "TEMP B-TREE" not in str(steps)

@@ -49,10 +49,8 @@ def upgrade() -> None:
     _partial_index(
         "ix_events_endings", "events", ["env", "id"], "kind IN ('run_succeeded', 'run_failed', 'run_canceled')"
     )
-    _partial_index(
-        "ix_events_values", "events", ["asset_id", "id"], "kind IN ('asset_materialized', 'partitions_materialized')"
-    )
-    op.create_index("ix_partition_values_event", "partition_values", ["event_id"])
+    with op.batch_alter_table("partition_values") as table:  # events that are kept are known by their kind
+        table.drop_constraint("fk_partition_values_event_id", type_="foreignkey")
     op.create_index("ix_backfill_runs_event", "backfill_runs", ["event_id"])
     _partial_index("ix_backfills_ended", "backfills", ["ended_at"], "ended_at IS NOT NULL")
 
