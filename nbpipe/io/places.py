@@ -12,13 +12,14 @@ import posixpath
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from nbpipe import clock
 from nbpipe.io.digests import Buffer
+from nbpipe.io.flushing import PlaceGroup, UploadedTogether, WrittenAtOnce, flush_path, flush_together
 
 _ATTEMPTS = 10
 """Times that a folder may vanish, because `gc` found it empty, between making it and writing to it."""
@@ -33,6 +34,9 @@ class Place(Protocol):
         Raises:
             OSError: no space, no permission, the file exists, ...
         """
+
+    def group(self) -> PlaceGroup:
+        """Begin a group of files that become durable together: quicker than one by one."""
 
     def read(self, path: str) -> bytearray:
         """Return a file's content.
@@ -69,38 +73,47 @@ class LocalPlace:
 
     def write(self, path: str, chunks: Iterable[Buffer], *, read_only: bool = False) -> None:
         """Write a hidden file beside the new one, flush it to the disk, rename it, flush the folder."""
+        self._write(path, chunks, _mode(read_only=read_only), _AtOnce())
+
+    def group(self) -> PlaceGroup:
+        """See `Place`: files and folders are flushed side by side, a folder once."""
+        if os.name == "nt":  # Windows flushes only what is open for writing
+            return WrittenAtOnce(self)
+        return _LocalGroup(self._root, self._write)
+
+    def _write(self, path: str, chunks: Iterable[Buffer], mode: int, flushing: _Flushing) -> None:
         target = self._root / path
         hidden = target.with_name(f".{target.name}.tmp")
-        descriptor = self._create(hidden, 0o444 if read_only else 0o666)
+        descriptor = self._create(hidden, mode, flushing)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 for chunk in chunks:
                     file.write(chunk)
                 file.flush()
-                os.fsync(descriptor)
+                flushing.file(descriptor, target)
             _refuse_existing(target)
             hidden.rename(target)
-            _flush_folder(target.parent)
+            flushing.folder(target.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 hidden.unlink()
             raise
 
-    def _create(self, path: Path, mode: int) -> int:
+    def _create(self, path: Path, mode: int, flushing: _Flushing) -> int:
         for _ in range(_ATTEMPTS):
             try:
                 return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
             except FileNotFoundError:
                 with contextlib.suppress(FileNotFoundError):
-                    self._make_folder(path.parent)
+                    self._make_folder(path.parent, flushing)
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
 
-    def _make_folder(self, folder: Path) -> None:
+    def _make_folder(self, folder: Path, flushing: _Flushing) -> None:
         missing = [folder, *folder.parents]
         missing = missing[: next((i for i, each in enumerate(missing) if each.is_dir()), len(missing))]
         folder.mkdir(parents=True, exist_ok=True)
         for each in missing:
-            _flush_folder(each.parent)
+            flushing.folder(each.parent)
 
     def read(self, path: str) -> bytearray:
         """Read into one buffer."""
@@ -149,14 +162,64 @@ def _refuse_existing(path: Path) -> None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
 
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows has no handle of a folder to flush
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
+def _mode(*, read_only: bool) -> int:
+    return 0o444 if read_only else 0o666
+
+
+class _Flushing(Protocol):
+    """When what was written becomes durable."""
+
+    def file(self, descriptor: int, path: Path) -> None:
+        """Take note of a complete file, which is open and will lie at `path`."""
+
+    def folder(self, path: Path) -> None:
+        """Take note of a folder that has a new entry."""
+
+
+class _AtOnce:
+    def file(self, descriptor: int, path: Path) -> None:  # noqa: ARG002 - it is open
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+
+    def folder(self, path: Path) -> None:
+        if os.name != "nt":  # Windows has no handle of a folder to flush
+            flush_path(path)
+
+
+class _LocalGroup:
+    """See `PlaceGroup`."""
+
+    def __init__(self, root: Path, write: Callable[[str, Iterable[Buffer], int, _Flushing], None]) -> None:
+        self._root, self._write = root, write
+        self._files: dict[Path, None] = {}
+        self._folders: dict[Path, None] = {}
+
+    def write(self, path: str, chunks: Iterable[Buffer], *, read_only: bool = False) -> None:
+        later = _Later(self._folders)
+        self._write(path, chunks, _mode(read_only=read_only), later)
+        self._files.update(later.files)
+
+    def remove(self, path: str) -> None:
+        found = self._root / path
+        self._files.pop(found, None)
+        found.unlink(missing_ok=True)
+
+    def flush(self) -> None:
+        files, folders = list(self._files), list(self._folders)
+        self._files.clear()
+        self._folders.clear()
+        flush_together(files, folders)
+
+
+class _Later:
+    def __init__(self, folders: dict[Path, None]) -> None:
+        self.files: dict[Path, None] = {}
+        self._folders = folders
+
+    def file(self, descriptor: int, path: Path) -> None:  # noqa: ARG002 - it is not open then
+        self.files[path] = None
+
+    def folder(self, path: Path) -> None:
+        self._folders[path] = None  # also if the file then fails: the next one finds the folder made
 
 
 class RemotePlace:
@@ -180,6 +243,10 @@ class RemotePlace:
             with contextlib.suppress(Exception):
                 self._fs.rm_file(target)
             raise
+
+    def group(self) -> PlaceGroup:
+        """See `Place`: uploads run side by side where the file system may be used by threads."""
+        return UploadedTogether(self) if self._fs.async_impl else WrittenAtOnce(self)
 
     def read(self, path: str) -> bytearray:
         """Fetch the object."""
@@ -237,6 +304,10 @@ class MemoryPlace:
         if path in self._files:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         self._files[path] = (b"".join(chunks), clock.now().timestamp())
+
+    def group(self) -> PlaceGroup:
+        """See `Place`."""
+        return WrittenAtOnce(self)
 
     def read(self, path: str) -> bytearray:
         """Return a copy."""

@@ -6,13 +6,15 @@ import contextlib
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
-from nbpipe.core.ports import StoreTarget
-from nbpipe.core.records import StoredValue
+from nbpipe.core.ports import StoreTarget, ValueGroup
+from nbpipe.core.records import Preview, StoredValue
 from nbpipe.errors import MissingValueError, StoredValueError, UnknownNameError, UnstorableValueError
 from nbpipe.io import sharing, targets
 from nbpipe.io.digests import Buffer, Digest, digest_of_bytes
+from nbpipe.io.flushing import Writer
 from nbpipe.io.formats.catalogue import format_of, formats_for
 from nbpipe.io.formats.format import Encoded, Format, type_name
 from nbpipe.io.places import Place
@@ -47,17 +49,25 @@ class ValueIOManager:
             UnstorableValueError: no format holds the value.
             StoredValueError: the file can't be written.
         """
+        return self._store(value, target, self._place, show=True)
+
+    def group(self) -> ValueGroup:
+        """See `IOManager`."""
+        return _Group(self._place, partial(self._store, show=False), self._secrets)
+
+    def _store(self, value: object, target: StoreTarget, into: Writer, *, show: bool) -> StoredValue:
         form, encoded = self._encode(value, target)
         where = targets.StoreTarget(env=target.env, asset=target.asset, partition=target.partition, uid=target.uid)
         path = targets.value_path(where, encoded.extension)
         pieces = _Pieces(form.name, encoded.chunks, hashed=encoded.version is None)
+        preview = encoded.preview() if show else Preview()
         try:
-            self._place.write(path, pieces, read_only=form.name == _FILE)
+            into.write(path, pieces, read_only=form.name == _FILE)
             if encoded.companion is not None:
-                self._place.write(f"{path}.{encoded.companion[0]}", [encoded.companion[1]])
+                into.write(f"{path}.{encoded.companion[0]}", [encoded.companion[1]])
         except OSError as error:
             with contextlib.suppress(OSError):
-                self._place.remove(path)
+                into.remove(path)
             raise StoredValueError(
                 redacted(_unwritten(target.asset, self._place.locate(path), error), self._secrets)
             ) from error
@@ -70,7 +80,7 @@ class ValueIOManager:
             opaque=encoded.opaque,
             type=type_name(value),
             metadata=encoded.metadata,
-            preview=encoded.preview,
+            preview=preview,
         )
 
     def _encode(self, value: object, target: StoreTarget) -> tuple[Format, Encoded]:
@@ -135,6 +145,39 @@ class ValueIOManager:
                 freed += size
         self._place.tidy(folder, limit)
         return freed
+
+
+class _Store(Protocol):
+    def __call__(self, value: object, target: StoreTarget, into: Writer) -> StoredValue: ...
+
+
+class _Group:
+    """See `ValueGroup`."""
+
+    def __init__(self, place: Place, store: _Store, secrets: tuple[str, ...]) -> None:
+        self._place, self._store, self._secrets = place, store, secrets
+        self._files = place.group()
+        self._begun: list[tuple[str, str]] = []
+        """Asset and path of what is not flushed."""
+        self.size = 0
+
+    def store(self, value: object, target: StoreTarget) -> StoredValue:
+        stored = self._store(value, target, self._files)
+        self._begun.append((target.asset, stored.path))
+        self.size += stored.size
+        return stored
+
+    def flush(self) -> None:
+        begun, self._begun, self.size = self._begun, [], 0
+        try:
+            self._files.flush()
+        except OSError as error:
+            asset, first = begun[0]
+            message = redacted(_unwritten(asset, self._place.locate(first), error), self._secrets)
+            for _, path in begun:
+                with contextlib.suppress(OSError):
+                    self._files.remove(path)
+            raise StoredValueError(message) from error
 
 
 class _DamagedError(Exception):

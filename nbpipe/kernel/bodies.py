@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from nbpipe.core.reading.facts import CodeFacts
 from nbpipe.core.reading.names import analyze
 from nbpipe.core.reading.sources import parse
 from nbpipe.kernel.shells import ends_in_semicolon, transform_tree, transformer
@@ -52,8 +53,15 @@ class Body:
     @cached_property
     def literals(self) -> frozenset[str]:
         """The texts that stand in the body."""
-        facts = analyze(self._source, transform=transformer(self._shell))
-        return frozenset(text for statement in facts.statements for text in statement.strings)
+        return frozenset(text for statement in self._facts.statements for text in statement.strings)
+
+    def binds(self, name: str) -> bool:
+        """Tell whether a statement of the body, outside of its functions and classes, may bind a name."""
+        return name in self._facts.binds
+
+    @cached_property
+    def _facts(self) -> CodeFacts:
+        return analyze(self._source, transform=transformer(self._shell))
 
     def run(self, module: types.ModuleType) -> Any:
         """Execute the body in a module and return the value of its last expression, or None."""

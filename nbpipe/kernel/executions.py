@@ -120,7 +120,7 @@ def results_of(execution: Execution, value: Any) -> dict[str, Any]:
     results = {}
     for spec in specs:
         key = spec.key
-        if key in execution.namespace and execution.namespace[key] is not execution.before.get(key, execution):
+        if _is_assigned(execution, key):
             results[key] = execution.namespace[key]
         elif len(specs) == 1 and execution.body.ends_in_expression:
             results[key] = value
@@ -130,3 +130,12 @@ def results_of(execution: Execution, value: Any) -> dict[str, Any]:
                 + (", or end the cell with the value as its last expression" if len(specs) == 1 else "")
             )
     return results
+
+
+def _is_assigned(execution: Execution, key: str) -> bool:
+    """Tell whether a body left its asset a value; an asset that reads itself found an older one under its name."""
+    namespace, before = execution.namespace, execution.before
+    if key not in namespace:
+        return False
+    # assigning the very object that was found (small numbers, or a table that was changed in place) counts as well
+    return key not in before or namespace[key] is not before[key] or execution.body.binds(key)

@@ -110,8 +110,8 @@ class WholeWork:
 
     def _commit(self, execution: Execution, results: Mapping[str, Any]) -> None:
         bench, cell = self._bench, self._cell
-        left = bench.left(execution)
-        stored = {key: bench.keep(key, result, cell) for key, result in results.items()}
+        left, manager = bench.left(execution), bench.manager(cell)
+        stored = {key: bench.keep(key, result, manager) for key, result in results.items()}
         inputs, versions = self._inputs.recorded()
         self._committed = bench.store.commit(
             [

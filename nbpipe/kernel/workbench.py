@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbpipe import clock
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.parameters import canonical_source
-from nbpipe.core.ports import StateStore
+from nbpipe.core.ports import IOManager, StateStore, ValueGroup
 from nbpipe.core.records import NewMaterialization, StoredValue
 from nbpipe.errors import MissingValueError
 from nbpipe.io.registry import IoRegistry
@@ -90,7 +90,7 @@ class Workbench:
         """
         body = Body(self.shell, cell.body, first_line=cell.first_line, cell=cell.source)
         self._refuse_unbound(cell)
-        self._io.manager(cell.specs[0].options.io)  # what can't be stored for want of one is not computed first
+        self.manager(cell)  # what can't be stored for want of one is not computed first
         parameters = sorted({name for each in cell.specs for name in each.parameters})
         return Prepared(
             cell=cell,
@@ -140,10 +140,13 @@ class Workbench:
         duration = clock.monotonic() - execution.started
         return Left(files=self._files_after(execution), at=clock.now(), duration=duration, peak_memory=peak_memory())
 
-    def keep(self, key: str, value: Any, cell: AssetCell, partition: str = "") -> StoredValue:
+    def manager(self, cell: AssetCell) -> IOManager:
+        """Return what keeps the values of a cell."""
+        return self._io.manager(cell.specs[0].options.io)
+
+    def keep(self, key: str, value: Any, into: IOManager | ValueGroup, partition: str = "") -> StoredValue:
         """Write the value of an asset, or of one of its partitions."""
-        manager = self._io.manager(cell.specs[0].options.io)
-        return manager.store(value, StoreTarget(env=self.env, asset=key, partition=partition, uid=clock.new_id()))
+        return into.store(value, StoreTarget(env=self.env, asset=key, partition=partition, uid=clock.new_id()))
 
     def record(
         self,

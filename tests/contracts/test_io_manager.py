@@ -13,6 +13,7 @@ import fsspec
 import numpy as np
 import pandas as pd
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from nbpipe.core.ports import IOManager
 from nbpipe.core.records import StoredValue
@@ -26,10 +27,12 @@ LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
 EARLIER = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 
 
-@pytest.fixture(params=["local", "fsspec", "memory"])
-def manager(request: pytest.FixtureRequest, tmp_path: Path) -> IOManager:
+@pytest.fixture(params=["local", "fsspec", "uploads", "memory"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> IOManager:
     if request.param == "memory":
         return MemoryIOManager("files", env="dev")
+    if request.param == "uploads":  # as object stores, which may be used by threads
+        monkeypatch.setattr(MemoryFileSystem, "async_impl", True)
     url = "values" if request.param == "local" else f"memory://{uuid.uuid4().hex}/values"
     return FileIOManager("files", url, env="dev", root=tmp_path)
 
@@ -55,6 +58,28 @@ def test_a_value_comes_back_equal_and_of_its_type(manager: IOManager, value: obj
     assert (stored.format, stored.io, stored.size > 0) == (form, "files", True)
     assert loaded == value
     assert type(loaded) is type(value)
+
+
+def test_values_of_a_group_are_there_once_it_is_flushed(manager: IOManager) -> None:
+    values = ["x", b"y" * (9 << 20), {"a": 1}, *range(40)]
+    group = manager.group()
+    stored = [group.store(value, target(partition=str(number))) for number, value in enumerate(values)]
+    assert group.size == sum(each.size for each in stored)
+    group.flush()
+    assert [manager.load(each) for each in stored] == values
+    again = group.store("z", target())
+    group.flush()
+    assert manager.load(again) == "z"
+    assert again.preview.kind == "none"  # nobody keeps the previews of many values
+
+
+def test_a_value_that_can_not_be_stored_leaves_its_group_as_it_was(manager: IOManager) -> None:
+    group = manager.group()
+    stored = group.store("x", target())
+    with pytest.raises(UnstorableValueError):
+        group.store((n for n in ()), target())
+    group.flush()
+    assert manager.load(stored) == "x"
 
 
 def test_a_table_comes_back_equal(manager: IOManager) -> None:

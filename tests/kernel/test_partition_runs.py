@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from nbpipe.errors import StoredValueError
+from nbpipe.io.values import ValueIOManager
+from nbpipe.kernel.partitions import commits
+from nbpipe.storage.sql_partitions import SqlPartitions
 from tests.notebooks import write_notebook
 from tests.steps import in_step
 
@@ -292,3 +299,86 @@ def test_history_of_a_partition_is_short(running):
         above = job.workspace.store.partitions.materialization("default", "a", KEYS[0], of.position(KEYS[0]))
         assert found.inputs == {"a": above.stored.data_version}
         assert found.input_versions == {"a": 1}
+
+
+SAME = {
+    "assigned": "grown = (grown or 1) + 0",
+    "changed in place": "grown = [] if grown is None else grown\ngrown = grown",
+    "in a loop": "for grown in [grown or 1]:\n    pass",
+    "conditional": "if grown is None:\n    grown = 1",
+    "by a helper": "def grow():\n    global grown\n    grown = (grown or 0) + 1\ngrow()",
+    "expression": "(grown or 1) + 0",
+}
+
+
+@pytest.mark.parametrize("body", SAME.values(), ids=SAME)
+def test_a_partition_may_get_the_very_value_of_the_one_before(running, body):
+    with running([f"%%asset grown --partitions {DAYS} --map grown=offset(-1)\n{body}"], partitions=FIRST) as job:
+        job.run(0).ok()
+        assert job.outcomes("grown") == dict.fromkeys(KEYS, "success")
+
+
+def test_values_are_durable_before_they_are_committed(running, monkeypatch):
+    flushed, committed, real = set(), [], os.fsync
+
+    def fsync(descriptor):
+        flushed.add(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    def commit(store, values):
+        for new in values:
+            found = store_folder / new.value.stored.path
+            assert {each.stat().st_ino for each in (found, found.parent, found.parent.parent)} <= flushed
+            committed.append(new.value.partition)
+        return real_commit(store, values)
+
+    real_commit = SqlPartitions.commit
+    with running([f"%%asset a --partitions {DAYS}\na = 1"], partitions=FIRST) as job:
+        store_folder = Path(job.workspace.config.storage_url(job.workspace.root))
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(SqlPartitions, "commit", commit)
+        job.run(0).ok()
+    assert committed == KEYS
+
+
+@pytest.mark.parametrize("option", ["", " --backfill single"])
+def test_values_that_can_not_be_made_durable_are_lost_and_others_stay(running, monkeypatch, option):
+    real = ValueIOManager.group
+
+    def group(manager):
+        made = real(manager)
+        monkeypatch.setattr(made._files, "flush", flush_of(made._files.flush))
+        return made
+
+    def flush_of(flush):
+        def flushed():
+            turns.append(1)
+            if len(turns) == 2:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            flush()
+
+        return flushed
+
+    turns = []
+    body = "a = 1" if not option else "a = ((key, 1) for key in partition.keys)"
+    monkeypatch.setattr(ValueIOManager, "group", group)
+    monkeypatch.setattr(commits, "_LONGEST", 0.0)
+    with running([f"%%asset a --partitions {DAYS}{option}\n{body}"], partitions=FIRST) as job:
+        shown = job.run(0)
+        assert "1 of 5 partitions failed: 2024-01-02: StoredValueError" in str(shown.error)
+        assert "No space left" in str(shown.error)
+        assert "5 partitions: 4 materialized, 1 failed" in shown.out
+        assert list(job.outcomes("a").values()) == ["success", "failed", "success", "success", "success"]
+        assert job.value("a", KEYS[4]) == 1
+
+
+def test_the_only_partition_of_a_run_that_can_not_be_made_durable_fails(running, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with running([f"%%asset a --partitions {DAYS}\na = 1"], partitions=KEYS[0]) as job:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            assert isinstance(job.run(0).error, StoredValueError)
+        assert job.outcomes("a") == {KEYS[0]: "failed"}
+        assert not job.workspace.store.partitions.facts("default", "a").families(lambda chunk: chunk.running)

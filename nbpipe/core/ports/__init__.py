@@ -9,7 +9,7 @@ from nbpipe.core.ports.backfills import BackfillStore
 from nbpipe.core.ports.execution import Executor, Kernel, KernelProvider, KernelRequest, ProgressListener
 from nbpipe.core.ports.partitions import PartitionStore
 from nbpipe.core.ports.state import AssetStore, RunStore, StateStore
-from nbpipe.core.ports.values import IOManager, StoreTarget
+from nbpipe.core.ports.values import IOManager, StoreTarget, ValueGroup
 
 __all__ = [
     "AssetStore",
@@ -27,4 +27,5 @@ __all__ = [
     "RunStore",
     "StateStore",
     "StoreTarget",
+    "ValueGroup",
 ]

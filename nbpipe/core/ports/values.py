@@ -23,6 +23,9 @@ class IOManager(Protocol):
             UnstorableValueError: names the asset, the type and the remedy.
         """
 
+    def group(self) -> ValueGroup:
+        """Begin a group of values that become durable together: quicker than one by one."""
+
     def load(self, stored: StoredValue) -> Any:
         """Read a value.
 
@@ -44,6 +47,29 @@ class IOManager(Protocol):
 
     def sweep(self, keep: Callable[[str], bool], *, older_than: datetime) -> int:
         """Remove files that no record refers to and that are older; return how many bytes that freed."""
+
+
+class ValueGroup(Protocol):
+    """Values of which many are written before any is referred to."""
+
+    def store(self, value: object, target: StoreTarget) -> StoredValue:
+        """Write a value to a new path, durable when `flush` has returned; without a preview.
+
+        Raises:
+            UnstorableValueError: names the asset, the type and the remedy.
+            StoredValueError: the file can't be written.
+        """
+
+    def flush(self) -> None:
+        """Make durable what was stored since the last time.
+
+        Raises:
+            StoredValueError: it can't be; none of these values may be referred to.
+        """
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that were stored since the last flush."""
 
 
 class StoreTarget(Protocol):

@@ -107,7 +107,7 @@ def _encode(array: Any, *, kind: str) -> Encoded | Inexact:
         extension="npy",
         version=digest.hex(),
         metadata={"shape": list(array.shape), "dtype": str(array.dtype)},
-        preview=Preview(kind="text", text=_preview(array)),
+        preview=lambda: Preview(kind="text", text=_preview(array)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nbpipe.core.records import Preview
 from nbpipe.io.digests import Digest
 from nbpipe.io.formats.columns import UnhashableTypeError, add_table, read_parquet, write_parquet
 from nbpipe.io.formats.format import Encoded, Inexact
@@ -33,20 +34,23 @@ class ArrowTableFormat:
             return Inexact(f"parquet can't hold it ({error})")
         if not exact:
             return Inexact("parquet would change its types or metadata")
-        names, types = value.column_names, value.schema.types
-        head = value.slice(0, ROWS)
-        columns = [(name, types[i], head.column(i).to_pylist()) for i, name in enumerate(names[:COLUMNS])]
         return Encoded(
             chunks=(data,),
             extension="parquet",
             version=version,
-            metadata=table_metadata(value.num_rows, names, types),
-            preview=table_preview(columns),
+            metadata=table_metadata(value.num_rows, value.column_names, value.schema.types),
+            preview=lambda: _preview(value),
         )
 
     def decode(self, data: bytearray, type_name: str) -> Any:  # noqa: ARG002 - one type
         """Read."""
         return read_parquet(data)
+
+
+def _preview(table: Any) -> Preview:
+    head, types = table.slice(0, ROWS), table.schema.types
+    names = table.column_names[:COLUMNS]
+    return table_preview([(name, types[i], head.column(i).to_pylist()) for i, name in enumerate(names)])
 
 
 def _version(table: Any) -> str:

@@ -35,7 +35,10 @@ class TextFormat:
             return Inexact("it has characters that UTF-8 can't hold (lone surrogates)")
         metadata = {"length": len(value), "lines": value.count("\n") + (not value.endswith("\n") and value != "")}
         return Encoded(
-            chunks=(data,), extension="txt", metadata=metadata, preview=Preview(kind="text", text=short(value))
+            chunks=(data,),
+            extension="txt",
+            metadata=metadata,
+            preview=lambda: Preview(kind="text", text=short(value)),
         )
 
     def decode(self, data: bytearray, type_name: str) -> str:  # noqa: ARG002 - one type
@@ -55,8 +58,12 @@ class BytesFormat:
 
     def encode(self, value: bytes) -> Encoded:
         """Hand on the bytes."""
-        preview = Preview(kind="text", text=one_line(value[:200]))
-        return Encoded(chunks=(value,), extension="bin", metadata={"length": len(value)}, preview=preview)
+        return Encoded(
+            chunks=(value,),
+            extension="bin",
+            metadata={"length": len(value)},
+            preview=lambda: Preview(kind="text", text=one_line(value[:200])),
+        )
 
     def decode(self, data: bytearray, type_name: str) -> bytes:  # noqa: ARG002 - one type
         """Hand on the bytes."""
@@ -84,8 +91,12 @@ class JsonFormat:
         except (RecursionError, ValueError) as error:  # nested too deeply, surrogates, an integer of 5,000 digits
             return Inexact(f"JSON can't hold it ({error})")
         metadata = {"length": len(value)} if isinstance(value, list | dict) else {}
-        preview = Preview(kind="text", text=short(text))
-        return Encoded(chunks=(data,), extension="json", metadata=metadata, preview=preview)
+        return Encoded(
+            chunks=(data,),
+            extension="json",
+            metadata=metadata,
+            preview=lambda: Preview(kind="text", text=short(text)),
+        )
 
     def decode(self, data: bytearray, type_name: str) -> Any:  # noqa: ARG002 - the text says the type
         """Decode."""

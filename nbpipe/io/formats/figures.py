@@ -36,7 +36,7 @@ class FigureFormat(PickleFormat):
             extension="pkl",
             opaque=True,
             metadata={**pickled.metadata, "width": width, "height": height, "dpi": float(value.dpi)},
-            preview=Preview(kind="image", image=_shrink(image)) if image else Preview(),
+            preview=lambda: Preview(kind="image", image=_shrink(image)) if image else Preview(),
             companion=("png", image) if image else None,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import reprlib
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -31,7 +31,8 @@ class Encoded:
     """Data version; None: the hash of the bytes."""
     opaque: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    preview: Preview = field(default_factory=Preview)
+    preview: Callable[[], Preview] = Preview
+    """Makes what people see of the value: not everything that is written is shown."""
     companion: tuple[str, bytes] | None = None
     """Extension and bytes of a second file that stands beside the first, for people."""
 

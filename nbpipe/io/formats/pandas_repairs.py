@@ -13,14 +13,14 @@ _MANY = 10_000
 
 def plan_repairs(frame: Any) -> dict[str, Any]:
     """Return, by column position, what must be done after reading: JSON-able."""
-    plans = ((str(position), _plan(frame.iloc[:, position], dtype)) for position, dtype in enumerate(frame.dtypes))
+    plans = ((str(position), _plan(frame, position, dtype)) for position, dtype in enumerate(frame.dtypes))
     return {position: plan for position, plan in plans if plan is not None}
 
 
-def _plan(column: Any, dtype: Any) -> Any:
+def _plan(frame: Any, position: int, dtype: Any) -> Any:
     name = str(dtype)
     if name == "object":
-        return _object_plan(column)
+        return _object_plan(frame.iloc[:, position])
     if name == "datetime64[s]":
         return {"dtype": name}
     if name == "string" and getattr(dtype, "storage", "") == "python":

@@ -59,7 +59,7 @@ class PandasFormat:
             extension="parquet",
             version=version,
             metadata=pandas_metadata(value),
-            preview=pandas_preview(value),
+            preview=lambda: pandas_preview(value),
         )
 
     def decode(self, data: bytearray, type_name: str) -> Any:

@@ -37,7 +37,7 @@ class FileFormat:
             chunks=_blocks(value),
             extension=suffix or "file",
             metadata={"name": short(value.name)},
-            preview=Preview(kind="text", text=short(value.name)),
+            preview=lambda: Preview(kind="text", text=short(value.name)),
         )
 
     def decode(self, data: Any, type_name: str) -> NoReturn:

@@ -53,27 +53,38 @@ class PickleFormat:
                 load_pickle(data)
             except Exception as error:  # noqa: BLE001 - a class may raise anything when it is rebuilt
                 return Inexact(f"it can be written but not read back ({_message(error)}): {remedy(value)}")
-        metadata, preview = _describe(value, show=len(data) <= _SHOWN)
-        metadata = {"python": platform.python_version(), **metadata}
-        return Encoded(chunks=(data,), extension="pkl", opaque=True, metadata=metadata, preview=preview)
+        return Encoded(
+            chunks=(data,),
+            extension="pkl",
+            opaque=True,
+            metadata={"python": platform.python_version(), **_metadata(value)},
+            preview=lambda: _preview(value, show=len(data) <= _SHOWN),
+        )
 
     def decode(self, data: bytearray, type_name: str) -> Any:  # noqa: ARG002 - the pickle knows its types
         """Unpickle."""
         return load_pickle(data)
 
 
-def _describe(value: Any, *, show: bool) -> tuple[Mapping[str, Any], Preview]:
-    """Return metadata and preview; tables and arrays that only a pickle could keep are still tables and arrays."""
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series):
-        return pandas_metadata(value), pandas_preview(value)
-    metadata: dict[str, Any] = {}
+def _metadata(value: Any) -> Mapping[str, Any]:
+    """Return metadata; tables and arrays that only a pickle could keep are still tables and arrays."""
+    if _is_table(value):
+        return pandas_metadata(value)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray):
-        metadata = {"shape": list(value.shape), "dtype": str(value.dtype)}
-    elif isinstance(value, list | tuple | dict | set | frozenset):
-        metadata = {"length": len(value)}
-    return metadata, Preview(kind="text", text=one_line(value)) if show else Preview()
+        return {"shape": list(value.shape), "dtype": str(value.dtype)}
+    return {"length": len(value)} if isinstance(value, list | tuple | dict | set | frozenset) else {}
+
+
+def _preview(value: Any, *, show: bool) -> Preview:
+    if _is_table(value):
+        return pandas_preview(value)
+    return Preview(kind="text", text=one_line(value)) if show else Preview()
+
+
+def _is_table(value: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series)
 
 
 def dump(value: Any) -> bytes:

@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+from nbpipe.core.records import Preview
 from nbpipe.io.digests import Digest
 from nbpipe.io.formats.columns import UnhashableTypeError, add_table
 from nbpipe.io.formats.format import Encoded, Inexact, type_name
@@ -44,21 +45,24 @@ class PolarsFormat:
             return Inexact(f"polars can't write it ({error})")
         if not exact:
             return Inexact("parquet would change its types")
-        names, types = frame.columns, frame.dtypes
-        head = frame.head(ROWS)
-        columns = [(name, types[i], head.to_series(i).to_list()) for i, name in enumerate(names[:COLUMNS])]
         return Encoded(
             chunks=(stream.getbuffer(),),
             extension="parquet",
             version=version,
-            metadata=table_metadata(frame.height, names, types),
-            preview=table_preview(columns),
+            metadata=table_metadata(frame.height, frame.columns, frame.dtypes),
+            preview=lambda: _preview(frame),
         )
 
     def decode(self, data: bytearray, type_name: str) -> Any:
         """Read."""
         frame = _read(data)
         return frame.to_series(0) if type_name == _SERIES else frame
+
+
+def _preview(frame: Any) -> Preview:
+    head, types = frame.head(ROWS), frame.dtypes
+    names = frame.columns[:COLUMNS]
+    return table_preview([(name, types[i], head.to_series(i).to_list()) for i, name in enumerate(names)])
 
 
 def _read(data: Any) -> Any:

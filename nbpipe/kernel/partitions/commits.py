@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from nbpipe import clock
 from nbpipe.core.partitions.records import NewPartition, SkippedPartition
 from nbpipe.core.partitions.sets import PartitionSet, Position
 from nbpipe.core.partitions.subsets import Families
+from nbpipe.core.ports import ValueGroup
 from nbpipe.core.records import Materialization, Outcome
-from nbpipe.errors import NbpipeError
+from nbpipe.errors import NbpipeError, StoredValueError
 from nbpipe.kernel.partitions.reading import families_of
 from nbpipe.kernel.sayings import warn
 from nbpipe.kernel.workbench import Workbench
+
+Lost: TypeAlias = Callable[[Mapping[str, Mapping[str, None]], StoredValueError], None]
+"""Takes note of keys by asset, and why they are lost."""
 
 _LONGEST = 0.2
 """Seconds that a value may wait to be committed together with others."""
 _MOST = 256
 """Values that are committed together."""
+_LARGEST = 64 << 20
+"""Bytes that are."""
 _REMEMBERED = 16
 """Values of one group that may be handed on."""
 
@@ -27,9 +33,18 @@ _REMEMBERED = 16
 class Commits:
     """Commits values, failures and skips of the partitions of some assets, in one run or in a person's kernel."""
 
-    def __init__(self, bench: Workbench, sets: Mapping[str, PartitionSet]) -> None:
-        """Write for assets with these sets of partitions."""
+    def __init__(self, bench: Workbench, sets: Mapping[str, PartitionSet], group: ValueGroup, *, lost: Lost) -> None:
+        """Write for assets with these sets of partitions.
+
+        Args:
+            bench: of this kernel.
+            sets: by asset.
+            group: where their values are stored before they are added here; made durable before they are committed.
+            lost: called with what was added and can't be made durable.
+        """
         self._bench, self._sets = bench, sets
+        self.group = group
+        self._lost = lost
         self._marked: dict[str, dict[str, None]] = {asset: {} for asset in sets}
         self._pending: list[NewPartition] = []
         self._values: deque[tuple[str, str, Any]] = deque(maxlen=_REMEMBERED)
@@ -68,12 +83,18 @@ class Commits:
             self._since = clock.monotonic()
         self._pending.append(new)
         self._values.append((new.value.asset, new.value.partition, value))
-        if len(self._pending) >= _MOST or clock.monotonic() - self._since >= _LONGEST:
+        is_full = len(self._pending) >= _MOST or self.group.size >= _LARGEST
+        if is_full or clock.monotonic() - self._since >= _LONGEST:
             self.flush()
 
     def flush(self) -> None:
-        """Commit now."""
+        """Make what was added durable, and commit it then: whoever dies between the two has lost it, not broken it."""
         if not self._pending:
+            return
+        try:
+            self.group.flush()
+        except StoredValueError as error:
+            self._lose(error)
             return
         committed = self._bench.store.partitions.commit(self._pending)
         self._pending = []
@@ -84,6 +105,15 @@ class Commits:
             self.latest[made.asset] = made
             if (made.asset, made.partition) in kept:
                 self._bench.values.remember(made, kept[made.asset, made.partition])
+
+    def _lose(self, error: StoredValueError) -> None:
+        """Take note that what was added is gone."""
+        gone: dict[str, dict[str, None]] = {}
+        for new in self._pending:
+            gone.setdefault(new.value.asset, {})[new.value.partition] = None
+        self._pending = []
+        self._values.clear()
+        self._lost(gone, error)
 
     def skip(self, skipped: Sequence[SkippedPartition]) -> None:
         """Note that partitions had nothing to do."""

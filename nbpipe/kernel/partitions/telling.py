@@ -20,12 +20,12 @@ class Teller:
     def __init__(self, number: int) -> None:
         """Tell of so many partitions."""
         self.alone = number == 1
-        self._counts: Counter[str] = Counter()
+        self._outcomes: dict[str, str] = {}
         self._told = 0
 
-    def tell(self, key: str, outcome: str, detail: str = "", *, number: int = 1) -> None:
-        """Say what became of a partition, or of several."""
-        self._counts[outcome] += number
+    def tell(self, key: str, outcome: str, detail: str = "") -> None:
+        """Say what became of a partition; what is said last of it counts."""
+        self._outcomes[key] = outcome
         if self.alone:
             return
         limit = _LINES * 2 if outcome == "failed" else _LINES
@@ -53,6 +53,6 @@ class Teller:
     def end(self) -> None:
         """Sum up."""
         if not self.alone:
-            total = sum(self._counts.values())
-            parts = ", ".join(f"{number:,} {outcome}" for outcome, number in self._counts.items())
-            say(f"{total:,} partitions: {parts}")
+            counts = Counter(self._outcomes.values())
+            parts = ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items())
+            say(f"{len(self._outcomes):,} partitions: {parts}")

@@ -13,7 +13,7 @@ from nbpipe.core.partitions.book import PartitionBook
 from nbpipe.core.partitions.recipes import Recipe
 from nbpipe.core.partitions.records import NewPartition, SkippedPartition
 from nbpipe.core.records import Materialization
-from nbpipe.errors import MissingValueError, PartitionsFailedError
+from nbpipe.errors import MissingValueError, PartitionsFailedError, StoredValueError
 from nbpipe.kernel.captures import show_figures
 from nbpipe.kernel.context import PartitionSkipped
 from nbpipe.kernel.executions import AssetCell, Execution, results_of
@@ -97,7 +97,8 @@ class PartitionWork:
         for spec in cell.specs:
             book.register(spec.key, at=clock.now())
             sets[spec.key] = book.of(spec.key)
-        self._commits = Commits(self._bench, {asset: of for asset, of in sets.items() if of is not None})
+        known = {asset: of for asset, of in sets.items() if of is not None}
+        self._commits = Commits(self._bench, known, self._bench.manager(cell).group(), lost=self._lost_written)
         self._sources = {spec.key: Sources(store, env, book, spec) for spec in cell.specs}
         self._sieve = Sieve(self._bench, cell, self._sources)
         self._keys = cell.chosen or ()
@@ -237,7 +238,7 @@ class PartitionWork:
     def _keep(self, batch: _Batch, asset: str, key: str, value: Any) -> None:
         bench, cell, execution = self._bench, self._cell, batch.execution
         left = bench.left(execution)
-        stored = bench.keep(asset, value, cell, key)
+        stored = bench.keep(asset, value, self._commits.group, key)
         position = self._commits.position(asset, key)
         inputs = batch.inputs.recorded_of(asset, position)
         spec = next(spec for spec in cell.specs if spec.key == asset)
@@ -250,12 +251,12 @@ class PartitionWork:
             input_versions=inputs.versions,
             partition=key,
         )
-        self._commits.add(NewPartition(position=position, value=new, inputs=inputs.fingerprint), value)
         del batch.left[asset][key]
         batch.values[asset] = value
-        execution.started = clock.monotonic()  # the next value of this execution
         if all(key not in keys for keys in batch.left.values()):
             self._teller.tell(key, "materialized", shape_of(stored))
+        self._commits.add(NewPartition(position=position, value=new, inputs=inputs.fingerprint), value)
+        execution.started = clock.monotonic()  # the next value of this execution
 
     def _skip(self, batch: _Batch, reasons: Mapping[str, str]) -> None:
         """Note partitions that had nothing to do."""
@@ -308,6 +309,12 @@ class PartitionWork:
         self._failed += len(keys)
         for key in keys:
             self._teller.tell(key, "failed", f" ({message})")
+
+    def _lost_written(self, gone: Mapping[str, Mapping[str, None]], error: StoredValueError) -> None:
+        """Note partitions whose values were written, but not to last."""
+        self._lost(gone, error, self._bench.worded(error))
+        if self._teller.alone:
+            raise error
 
     def _error(self) -> PartitionsFailedError:
         told = "; ".join(f"{key}: {message}" if key else message for key, _, message in self._failures[:_TOLD])

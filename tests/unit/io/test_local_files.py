@@ -76,6 +76,73 @@ def test_the_file_and_its_folders_are_flushed(
     assert {"folder orders", "folder dev", "folder values", f"folder {tmp_path.name}"} <= set(flushed)
 
 
+def test_a_group_is_flushed_together_each_folder_once(
+    manager: FileIOManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    group = manager.group()
+    stored = [group.store("x", target(str(number))) for number in range(9)]
+    assert group.size == 9
+    assert os.name == "nt" or flushed == []
+    group.flush()
+    if os.name != "nt":
+        files = {Path(manager.local_path(each)).stat().st_ino for each in stored}
+        folder = Path(manager.local_path(stored[0])).parent
+        folders = {each.stat().st_ino for each in (folder, *folder.parents[:4])}
+        assert sorted(flushed) == sorted(files | folders)
+    done = len(flushed)
+    group.flush()
+    assert (len(flushed), group.size) == (done, 0)
+
+
+def test_a_group_that_a_full_disk_does_not_take_leaves_nothing_behind(
+    manager: FileIOManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def store_and_flush() -> None:
+        for number in range(3):
+            group.store("x", target(str(number)))
+        group.flush()
+
+    group = manager.group()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StoredValueError, match=r"'orders'.*No space left.*free some space.*gc"):
+            store_and_flush()
+    assert files_below(tmp_path) == []
+    store_and_flush()
+    assert len(files_below(tmp_path)) == 3
+
+
+def test_what_could_not_be_written_whole_is_no_part_of_its_group(
+    manager: FileIOManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    group, real = manager.group(), Path.rename
+
+    def rename(path: Path, new: Path) -> Path:
+        if new.suffix == ".png":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, new)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(StoredValueError, match="No space left"):
+        group.store(Figure(), target("1"))
+    stored = group.store("x", target("2"))
+    group.flush()
+    assert files_below(tmp_path) == [Path(manager.local_path(stored))]
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
