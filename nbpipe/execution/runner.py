@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from queue import SimpleQueue
 from types import MappingProxyType
 from typing import Any
@@ -82,7 +83,11 @@ class Runner:
         executor = LocalExecutor(tools, parallel=self._site.parallel)
         look = run_look(self._store, run.id)
         try:
-            with Heartbeat(self._store, worker, look, execution.cancel), stop_signals(execution.cancel):
+            with (
+                Heartbeat(self._store, worker, look, execution.cancel),
+                stop_signals(execution.cancel),
+                _time_limit(run.timeout, execution.expire),
+            ):
                 try:
                     with telling(self._store, run.id, execution.partitions, self._on_event):
                         execution.carry_out(executor, self._on_event)
@@ -93,6 +98,28 @@ class Runner:
             execution.give_up(error)
             raise
         return self._store.run(run.id) or run
+
+
+class _Stop(msgspec.Struct, frozen=True):
+    """Somebody, or the clock, ends a run."""
+
+    reason: str
+    status: RunStatus
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float | None, expire: Callable[[str], None]) -> Iterator[None]:
+    """Call `expire`, from another thread, if the block takes longer."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, expire, (f"it took longer than its time limit of {seconds:g} s",))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class _RunExecution:
@@ -106,8 +133,8 @@ class _RunExecution:
         self._statuses: dict[int, StepStatus] = {}
         self._outcomes: dict[int, StepOutcome] = {}
         self._assets: dict[str, Outcome] = {}
-        self._news: SimpleQueue[StepOutcome | str] = SimpleQueue()
-        self._canceled: str | None = None
+        self._news: SimpleQueue[StepOutcome | _Stop] = SimpleQueue()
+        self._stopped: _Stop | None = None
 
     @property
     def partitions(self) -> Mapping[str, tuple[str, ...]]:
@@ -116,7 +143,11 @@ class _RunExecution:
 
     def cancel(self, reason: str) -> None:
         """Ask the run to stop; safe in a signal handler and from any thread."""
-        self._news.put(reason)
+        self._news.put(_Stop(reason, "canceled"))
+
+    def expire(self, reason: str) -> None:
+        """Stop the run because its time is over, which is a failure; safe from any thread."""
+        self._news.put(_Stop(reason, "failure"))
 
     def carry_out(self, executor: Executor, on_event: ProgressListener) -> None:
         """Start steps as they become ready and wait until all have ended; then end the run."""
@@ -131,8 +162,8 @@ class _RunExecution:
             if isinstance(news, StepOutcome):
                 active -= 1
                 self._take(news)
-            elif self._canceled is None:
-                self._canceled = news
+            elif self._stopped is None:
+                self._stopped = news
                 executor.cancel()
         status, error = self._verdict()
         self._store.advance_run(self._run.id, status, at=clock.now(), error=error)
@@ -147,7 +178,7 @@ class _RunExecution:
 
     def _start_ready(self, executor: Executor, room: int) -> int:
         """Start steps whose time has come, at most `room`; skip those that have nothing left to do."""
-        if self._canceled is not None or room < 1:
+        if self._stopped is not None or room < 1:
             return 0
         now = readiness(self._plan, self._statuses, self._assets)
         for index, reason in now.blocked.items():
@@ -208,8 +239,8 @@ class _RunExecution:
         return StepTask(request=request, output=self._steps[step.index].output, limits=self._site.limits)
 
     def _verdict(self) -> tuple[RunStatus, str | None]:
-        if self._canceled is not None:
-            return "canceled", self._canceled
+        if self._stopped is not None:
+            return self._stopped.status, self._stopped.reason
         failed = [each for _, each in sorted(self._outcomes.items()) if each.status in ("failure", "canceled")]
         if not failed:
             return "success", None

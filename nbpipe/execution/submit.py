@@ -43,6 +43,12 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     worker: WorkerId | None = None
     """The process that is about to carry it out, or to have it carried out: should it end before, so does the run.
     Without one, the run waits until a process takes it."""
+    priority: int = 0
+    """See `Run`."""
+    not_before: datetime | None = None
+    """See `Run`."""
+    timeout: float | None = None
+    """See `Run`."""
 
 
 class RunKeeper(Protocol):
@@ -112,6 +118,10 @@ def submit(
         parameters=parameters,
         tags=origin.tags,
         parent=origin.parent,
+        priority=origin.priority,
+        pools=tuple(dict.fromkeys(spec.options.pool for spec in plan.assets if spec.options.pool is not None)),
+        not_before=origin.not_before,
+        timeout=origin.timeout,
         created_at=at,
         worker=origin.worker,
     )

@@ -220,7 +220,6 @@ REFUSED = {
     ),
     "another magic": ("%%asset a\n%%bash\necho 1", "can't start with %%bash"),
     "an unknown option": ("%%asset a --gruop g\na = 1", "did you mean --group?"),
-    "an option of later": ("%%asset a --pool p\na = 1", "not available in this version"),
     "a builtin's name": ("%%asset list\nlist = 1", "builtin"),
     "no name and no variable": ("%%asset\nprint(1)", "write %%asset NAME"),
     "no body": ("%%asset a", "no value"),

@@ -177,8 +177,7 @@ ASSET_OPTIONS: tuple[Option, ...] = (
         field="pool",
         metavar="P",
         read=read_text,
-        later=True,
-        help="pool that limits how many run at once",
+        help="pool of which a run takes a place while it lasts; [limits.pools] says how many it has, else one",
     ),
     Option(
         name="--backfill",

@@ -203,8 +203,6 @@ def _known(name: str, column: int, table: OptionTable) -> Option:
         close = nearest(name, (*table.by_name, HELP))
         hint = f": did you mean {close}?" if close else f"; {table.magic} --help lists them"
         raise DeclarationError(f"there is no option {name}{hint}", column=column)
-    if option.later:
-        raise DeclarationError(f"{name} is not available in this version of nbpipe: remove it", column=column)
     return option
 
 

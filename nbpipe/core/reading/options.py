@@ -41,8 +41,6 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     keyed: bool = False
     """Its values are pairs, each of whose keys can be given once."""
-    later: bool = False
-    """Known, but this version can't do it."""
 
     @property
     def usage(self) -> str:
@@ -75,10 +73,7 @@ class OptionTable:
     def help(self) -> str:
         """Return the text of `--help`."""
         width = max(len(option.usage) for option in self.options)
-        rows = [
-            f"  {option.usage:<{width}}  {option.help}" + (" (not available in this version)" if option.later else "")
-            for option in self.options
-        ]
+        rows = [f"  {option.usage:<{width}}  {option.help}" for option in self.options]
         return "\n".join([*self._head, "", "Options:", *rows])
 
     def complete(self, line: str, known: Mapping[str, Collection[str]] = MappingProxyType({})) -> tuple[str, ...]:
@@ -92,7 +87,7 @@ class OptionTable:
         options = [word for word in done if word.startswith("--")]
         if last.startswith("-"):
             used = {name for name in options if name in self.by_name and self.by_name[name].arity in ("one", "flag")}
-            names = (option.name for option in self.options if not option.later and option.name not in used)
+            names = (option.name for option in self.options if option.name not in used)
             return tuple(sorted(name for name in (*names, HELP) if name.startswith(last)))
         option = self.by_name.get(options[-1]) if options else None
         if option is None or option.arity == "flag" or (option.arity != "many" and done[-1] != option.name):

@@ -15,12 +15,6 @@ CASES = {
         "%%asset: there is no option --grp: did you mean --group?",
         ("a",),
     ),
-    "option of a later version": (
-        ["\n%%asset a --pool p\n1"],
-        ("declaration", "error", 1, 2),
-        "--pool is not available in this version",
-        ("a",),
-    ),
     "%%asset below other lines": (
         ["# note\n%%asset a\n1"],
         ("misplaced-declaration", "error", 1, 2),
