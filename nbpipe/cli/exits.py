@@ -7,7 +7,7 @@ from typing import Any
 
 def exit_status(command: str, data: Any) -> int:
     """Return 0 if what was asked for is done, 1 if the work failed, 2 if something is wrong with the definitions."""
-    if command in ("materialize", "run", "runs retry", "_run"):
+    if command in ("materialize", "run", "runs retry", "_run", "job run"):
         return 0 if data.status == "success" else 1
     if command in ("backfill start", "backfill resume", "_backfill"):
         return 0 if getattr(data, "status", "success") == "success" else 1

@@ -7,12 +7,17 @@ ticks, are facts of the state store.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
+from nbpipe import clock
+from nbpipe.commands.schedule_history import TickRow, states, tick_rows
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.automation.definitions import Catchup, JobDef, ScheduleDef, SensorDef
+from nbpipe.core.automation.records import AutomationState
+from nbpipe.core.definitions import unreadable_notebooks
 from nbpipe.errors import RefusedError, UnknownNameError
 
 _Def = TypeVar("_Def")
@@ -58,6 +63,12 @@ class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True):
     catchup: Catchup | None = None
     stopped: bool = False
     """It is declared so."""
+    on: bool | None = None
+    """Whether it ticks: as declared, unless somebody has started or stopped it."""
+    last: TickRow | None = None
+    """Its last tick."""
+    next: datetime | None = None
+    """When it ticks next, if it is on."""
     declared_in: str | None = None
     cell_id: str | None = None
     error: str | None = None
@@ -113,9 +124,18 @@ def job_rows(workspace: Workspace) -> list[JobRow]:
 
 def schedule_rows(workspace: Workspace) -> list[ScheduleRow]:
     """Return all schedules by name."""
-    found = [_schedule_row(schedule) for schedule in workspace.definitions.schedules.values()]
-    broken = (ScheduleRow(name=name, error=text) for name, text in _unusable(workspace, "schedule"))
-    return sorted([*found, *broken], key=_by_name)
+    kept, now = states(workspace), clock.now()
+    found = [
+        _with_history(workspace, _schedule_row(schedule), schedule, kept.get(("schedule", schedule.name)), now)
+        for schedule in workspace.definitions.schedules.values()
+    ]
+    broken = dict(_unusable(workspace, "schedule"))
+    known = {row.name for row in found} | broken.keys()
+    unreadable = unreadable_notebooks(workspace.definitions)
+    if unreadable:  # nobody can tell what these declare: what is known of them is that it was there
+        text = f"it is declared nowhere, but can't be looked for in {', '.join(sorted(unreadable))}"
+        broken |= {name: text for source, name in kept if source == "schedule" and name not in known}
+    return sorted([*found, *(ScheduleRow(name=name, error=text) for name, text in broken.items())], key=_by_name)
 
 
 def sensor_rows(workspace: Workspace) -> list[SensorRow]:
@@ -163,6 +183,18 @@ def _found(workspace: Workspace, kind: str, name: str, known: Mapping[str, _Def]
     if problem is not None:
         raise RefusedError(f"{kind} {name!r} has an error: {problem}")
     raise UnknownNameError(kind, name, known, hint=f"`nbpipe {kind} list` shows all")
+
+
+def _with_history(
+    workspace: Workspace, row: ScheduleRow, schedule: ScheduleDef, state: AutomationState | None, now: datetime
+) -> ScheduleRow:
+    """Add what the state store knows."""
+    from nbpipe.core.automation.schedules import upcoming
+
+    on = not schedule.stopped if state is None or state.on is None else state.on
+    last = tick_rows(workspace, "schedule", schedule.name, 1) if state is not None else []
+    coming = upcoming(schedule, now, 1) if on else ()
+    return msgspec.structs.replace(row, on=on, last=last[0] if last else None, next=coming[0] if coming else None)
 
 
 def _schedule_row(schedule: ScheduleDef) -> ScheduleRow:

@@ -183,15 +183,27 @@ def carry_out(workspace: Workspace, wish: Wish, *, wait: bool = False) -> Backfi
     return _worked_on(workspace, recorded, wait=wait, notes=summary.notes)
 
 
-def work(workspace: Workspace, backfill_id: str) -> Backfill:
+def work(workspace: Workspace, backfill_id: str, *, queued: bool = False) -> Backfill:
     """Work on a backfill in this process until it has ended, then apply retention; return it.
+
+    Where a daemon leads, it does the work, and this process only waits.
+
+    Args:
+        workspace: the project.
+        backfill_id: which.
+        queued: a daemon has started this process; the daemon takes the runs from the queue.
 
     Raises:
         RefusedError: another process works on it, or it has ended.
     """
     from nbpipe.commands.backfill_work import work_on
+    from nbpipe.commands.daemon_presence import leader
 
-    return work_on(workspace, backfill_id)
+    if queued or leader(workspace) is None:
+        return work_on(workspace, backfill_id, queued=queued)
+    from nbpipe.commands.backfill_watch import watched
+
+    return watched(workspace, backfill_id)
 
 
 def backfill_rows(workspace: Workspace, limit: int = 20) -> list[BackfillRow]:
@@ -221,10 +233,14 @@ def find_backfill(workspace: Workspace, backfill_id: str) -> Backfill:
 
 def _worked_on(workspace: Workspace, backfill: Backfill, *, wait: bool, notes: tuple[str, ...] = ()) -> BackfillDetails:
     from nbpipe.commands.backfill_results import details_of
+    from nbpipe.commands.daemon_presence import leader
 
     surface = current_surface()
     if surface.follow_backfill is not None:
         surface.follow_backfill(workspace, backfill, wait)
+    elif leader(workspace) is not None:
+        if wait:
+            work(workspace, backfill.id)
     else:
         surface.say(
             f"no daemon is running: this command works on backfill {backfill.id} itself. Stopped, it goes on with "

@@ -13,13 +13,24 @@ from nbpipe.commands.surface import current_surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.backfills.orders import Orders
 from nbpipe.core.backfills.records import Backfill
+from nbpipe.daemon.backfill_parts import RunCarrier
+from nbpipe.daemon.backfill_queue import QueuedRuns
 from nbpipe.daemon.backfills import BackfillDriver
 from nbpipe.daemon.run_threads import RunThreads
 from nbpipe.errors import NbpipeError, UnknownNameError
+from nbpipe.execution.warm.growing import growing_kernels
+
+#: Runs that a backfill keeps in the queue, for each that may be active at all: no place stays free.
+_AHEAD = 2
 
 
-def work_on(workspace: Workspace, backfill_id: str) -> Backfill:
+def work_on(workspace: Workspace, backfill_id: str, *, queued: bool = False) -> Backfill:
     """Work on a backfill until it has ended, then apply retention; return it.
+
+    Args:
+        workspace: the project.
+        backfill_id: which.
+        queued: its runs wait in the queue, where a daemon takes them; else this process carries them out.
 
     Raises:
         UnknownNameError: there is none.
@@ -32,11 +43,24 @@ def work_on(workspace: Workspace, backfill_id: str) -> Backfill:
     _ = workspace.io  # a wrong [io.NAME] table is refused while there is no run yet
     kept = store.backfills.plan(backfill.id)
     orders = msgspec.json.decode(kept, type=Orders) if kept else Orders()
-    parallel = orders.parallel or workspace.config.executor.parallel
-    carrier = RunThreads(store, site_of(workspace), parallel=parallel)
-    with current_surface().watch_backfill(backfill) as on_news:
+    config = workspace.config
+    parallel = orders.parallel or (_AHEAD * config.limits.runs if queued else config.executor.parallel)
+    with (
+        growing_kernels(warm=config.executor.kernels == "warm") as kernels,
+        current_surface().watch_backfill(backfill) as on_news,
+    ):
+        site = site_of(workspace)
+        carrier: RunCarrier = (
+            QueuedRuns(store) if queued else RunThreads(store, site, parallel=parallel, kernels=kernels)
+        )
         driver = BackfillDriver(
-            store, SavedProject(workspace), carrier, root=workspace.root, parallel=parallel, on_news=on_news
+            store,
+            SavedProject(workspace),
+            carrier,
+            root=workspace.root,
+            parallel=parallel,
+            queued=queued,
+            on_news=on_news,
         )
         try:
             found = driver.work(backfill.id)

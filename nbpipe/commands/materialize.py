@@ -136,8 +136,12 @@ def run_plan(workspace: Workspace, plan: RunPlan, *, trigger: str, parent: str |
     from nbpipe.execution.submit import Origin
     from nbpipe.execution.workers import this_worker
 
+    return run_as(workspace, plan, Origin(trigger=trigger, parent=parent, worker=this_worker()))
+
+
+def run_as(workspace: Workspace, plan: RunPlan, origin: Origin) -> Run:
+    """Do `run_plan` for a run whose origin is told in full; its worker is this process."""
     surface = current_surface()
-    origin = Origin(trigger=trigger, parent=parent, worker=this_worker())
     if surface.follow is not None:
         return surface.follow(workspace, plan, _submit(workspace, plan, origin))
     with surface.watch(plan) as on_event:

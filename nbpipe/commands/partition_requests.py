@@ -51,7 +51,7 @@ def request(workspace: Workspace, keys: Iterable[str], wording: Wording) -> Part
         UnknownNameError: there is no such key.
         DeclarationError: the range can't be read.
     """
-    now, specs = clock.now(), _specs(workspace, keys)
+    now, specs = clock.now(), specs_of(workspace, keys)
     roots = wording.roots(specs, workspace, now)
     return PartitionRequest(
         book=workspace.book,
@@ -72,7 +72,7 @@ def stale_request(
         UnknownNameError: there is no such key.
         DeclarationError: the range can't be read.
     """
-    now, specs, book = clock.now(), _specs(workspace, keys), workspace.book
+    now, specs, book = clock.now(), specs_of(workspace, keys), workspace.book
     there = executed(workspace, [spec.key for spec in specs])
     states = workspace.partition_states(parameters)
     wanted = {spec.key: _wanted(states[spec.key]) for spec in specs if spec.key in states}
@@ -135,7 +135,7 @@ def executed(workspace: Workspace, keys: Sequence[str]) -> dict[str, PartitionSu
     return found
 
 
-def _specs(workspace: Workspace, keys: Iterable[str]) -> list[AssetSpec]:
+def specs_of(workspace: Workspace, keys: Iterable[str]) -> list[AssetSpec]:
     """Return assets in topological order, with those that their cells make besides."""
     assets = workspace.definitions.assets
     every = {other for key in keys if key in assets for other in assets[key].siblings if other in assets}

@@ -15,9 +15,10 @@ if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are use
 
 @click.command("_backfill", hidden=True)
 @click.argument("backfill_id", metavar="ID")
+@click.option("--queued", is_flag=True, help="Leave its runs in the queue, to a daemon.")
 @click.pass_obj
-def command(workspace: Workspace, backfill_id: str) -> BackfillDetails:
+def command(workspace: Workspace, *, backfill_id: str, queued: bool) -> BackfillDetails:
     """Work on a backfill in this process until it has ended."""
     from nbpipe.commands.backfill_results import details_of
 
-    return details_of(workspace, work(workspace, find_backfill(workspace, backfill_id).id))
+    return details_of(workspace, work(workspace, find_backfill(workspace, backfill_id).id, queued=queued))

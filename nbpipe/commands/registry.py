@@ -18,9 +18,10 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "runs": "List runs; show, cancel or retry one.",
         "lineage": "Draw how assets depend on each other.",
         "backfill": "Compute many partitions in many runs; list, show, cancel or resume.",
-        "job": "List jobs: work with a name.",
-        "schedule": "List schedules; preview the next times of one.",
+        "job": "List jobs: work with a name; run one.",
+        "schedule": "List schedules; start, stop or preview one; show its ticks.",
         "sensor": "List sensors.",
+        "daemon": "Carry out what schedules, sensors and backfills ask for, until it is told to stop.",
         "partitions": "Show partitions of an asset by status; add and delete keys.",
         "load": "Tell where a stored value is.",
         "why": "Explain why an asset is stale.",
@@ -34,7 +35,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 
 #: Not for people: `_run RUN` carries out a queued run in a process of its own, for `%materialize`; `_backfill ID`
-#: works on a recorded backfill, for `%backfill`.
+#: works on a recorded backfill, for `%backfill` and for the daemon.
 HIDDEN: Mapping[str, str] = MappingProxyType({"_run": "queued", "_backfill": "queued_backfill"})
 
 #: Those that are also line magics.

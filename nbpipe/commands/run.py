@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +61,22 @@ def prepare_notebook(workspace: Workspace, notebook: str, parameters: Mapping[st
     workspace.settle()
     path = _find(workspace, notebook)
     return plan_notebook(
-        workspace.definitions, path, env=workspace.env, parameters=parameters, partitions=_current(workspace, path)
+        workspace.definitions,
+        path,
+        env=workspace.env,
+        parameters=parameters,
+        partitions=whole_notebook(workspace, path, at=clock.now()),
     )
 
 
-def _current(workspace: Workspace, path: str) -> dict[str, tuple[str, ...]]:
-    """Return the partition that each asset of a notebook is executed for: the latest complete one, as in Run All."""
+def whole_notebook(workspace: Workspace, path: str, *, at: datetime) -> dict[str, tuple[str, ...]]:
+    """Return the partition that each asset of a notebook is executed for: the one that closed last, as in Run All."""
     assets = workspace.definitions.assets
     found: dict[str, tuple[str, ...]] = {}
     for key in workspace.definitions.notebooks[path].assets:
         if key in assets and assets[key].options.partitions is not None and not workspace.definitions.blocked(key):
             of = workspace.book.of(key)
-            latest = None if of is None else of.latest_complete(clock.now())
+            latest = None if of is None else of.latest_complete(at)
             if latest is not None:
                 found[key] = (latest,)
     return found

@@ -204,3 +204,17 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     def blocked(self, key: str) -> Diagnostic | None:
         """Return the error that keeps the asset `key` from being run, if there is one."""
         return next((d for d in self.diagnostics if d.severity == "error" and key in d.assets), None)
+
+
+def unreadable_notebooks(definitions: Definitions) -> frozenset[str]:
+    """Return the notebooks that can't be read at all, so that nobody knows what they declare."""
+    return frozenset(
+        each.notebook
+        for each in definitions.diagnostics
+        if each.severity == "error" and each.notebook and not _cells(definitions, each.notebook)
+    )
+
+
+def _cells(definitions: Definitions, notebook: str) -> tuple[CellDef, ...]:
+    found = definitions.notebooks.get(notebook)
+    return () if found is None else found.cells

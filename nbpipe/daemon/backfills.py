@@ -50,9 +50,14 @@ class BackfillDriver:
         *,
         root: Path,
         parallel: int,
+        queued: bool = False,
         on_news: Callable[[BackfillNews], None] = unheard,
     ) -> None:
-        """Work for a project, with at most `parallel` steps at once; the caller closes the carrier."""
+        """Work for a project, with at most `parallel` steps at once; the caller closes the carrier.
+
+        With `queued` the carrier leaves the runs in the queue, where a daemon takes them.
+        """
+        self.queued = queued
         self.store, self.project, self.carrier = store, project, carrier
         self.root, self.parallel, self.on_news = root, parallel, on_news
 
@@ -207,7 +212,7 @@ class _Execution:
                 root=self._driver.root,
                 run_id=clock.new_id(),
                 at=clock.now(),
-                origin=Origin(trigger=f"backfill:{self._id}", worker=self._worker),
+                origin=Origin(trigger=f"backfill:{self._id}", worker=None if self._driver.queued else self._worker),
                 definitions=planned.definitions,
                 sources=planned.sources,
             )

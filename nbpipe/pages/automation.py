@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from nbpipe.pages.page import Line, Page, Part, Table, line
+from nbpipe.pages.details import time_text
+from nbpipe.pages.page import Line, Page, Part, Style, Table, line
 
 if TYPE_CHECKING:
     from nbpipe.commands.automation_rows import JobRow, ScheduleRow, SensorRow
+    from nbpipe.commands.daemon import DaemonEnd
     from nbpipe.commands.schedule import Preview
+    from nbpipe.commands.schedule_history import Switched, TickRow
 
+_TICK: Mapping[str, Style] = {"launched": "good", "skipped": "dim", "missed": "warn", "failed": "bad"}
 _CONFIGURATION = "nbpipe.toml"
 
 
@@ -44,12 +48,16 @@ def schedules(rows: Sequence[ScheduleRow]) -> Page:
             row.words,
             f"job {row.job}" if row.job else row.selection or "",
             row.declared_in or _CONFIGURATION,
-            Part("declared as stopped", "dim") if row.stopped else "",
+            Part("on", "good") if row.on else Part("stopped", "dim"),
+            Part("")
+            if row.last is None
+            else Part(f"{row.last.status} {time_text(row.last.scheduled_at)}", _TICK[row.last.status]),
+            "" if row.next is None else time_text(row.next),
         )
         for row in rows
         if row.error is None
     ]
-    return _page(("schedule", "when", "runs", "declared in", ""), good, rows)
+    return _page(("schedule", "when", "runs", "declared in", "", "last tick", "next tick"), good, rows)
 
 
 def sensors(rows: Sequence[SensorRow]) -> Page:
@@ -76,6 +84,42 @@ def preview(data: Preview) -> Page:
     if not data.times:
         return [*page, "it does not come any more"]
     return [*page, *(line(_moment(moment), indent=2) for moment in data.times)]
+
+
+def switched(data: Switched) -> Page:
+    """Show that a schedule or sensor was started or stopped."""
+    page: Page = [line(f"{data.kind} ", Part(data.name, "strong"), " is ", "on" if data.on else "stopped")]
+    if data.on and not data.daemon:
+        page = [
+            *page,
+            line(Part("no daemon is running: nothing happens until you start one with `nbpipe daemon`", "warn")),
+        ]
+    return page
+
+
+def ticks(rows: Sequence[TickRow]) -> Page:
+    """Show the ticks of a schedule or sensor, newest first."""
+    if not rows:
+        return ["no ticks yet"]
+    return [
+        Table(
+            ("due", "status", "runs", ""),
+            [
+                (
+                    time_text(row.scheduled_at),
+                    Part(row.status + (f" x {row.count}" if row.count > 1 else ""), _TICK[row.status]),
+                    " ".join(row.runs),
+                    row.reason or "",
+                )
+                for row in rows
+            ],
+        )
+    ]
+
+
+def daemon_end(data: DaemonEnd) -> Page:  # noqa: ARG001 - its log has said it
+    """Show nothing more than the daemon's log."""
+    return []
 
 
 def _page(

@@ -34,9 +34,14 @@ _PAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "backfill resume": ("backfills", "details"),
         "_backfill": ("backfills", "details"),
         "job list": ("automation", "jobs"),
+        "job run": ("runs", "result"),
         "schedule list": ("automation", "schedules"),
         "schedule preview": ("automation", "preview"),
+        "schedule start": ("automation", "switched"),
+        "schedule stop": ("automation", "switched"),
+        "schedule ticks": ("automation", "ticks"),
         "sensor list": ("automation", "sensors"),
+        "daemon": ("automation", "daemon_end"),
         "verify": ("runs", "verification"),
         "lineage": ("upkeep", "written"),
         "partitions show": ("partitions", "found"),
@@ -54,7 +59,7 @@ _PAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 #: Commands that show what holds in one environment.
 _OF_AN_ENVIRONMENT = frozenset(
-    {"status", "why", "show", "load", "materialize", "run", "runs", "runs retry", "_run", "partitions show"}
+    {"status", "why", "show", "load", "materialize", "run", "runs", "runs retry", "_run", "partitions show", "job run"}
 )
 
 

@@ -68,7 +68,9 @@ def test_schedules_are_listed_in_words(jobs, terminal):
     assert (noon["job"], noon["selection"], noon["stopped"]) == (None, "total", True)
     out = terminal("schedule", "list").out
     assert "At 02:30 every day (Europe/Berlin), except on 12-25" in out
-    assert "declared as stopped" in out
+    assert (daily["on"], noon["on"], noon["next"], daily["last"]) == (True, False, None, None)
+    assert daily["next"] is not None
+    assert "stopped" in out
 
 
 def test_sensors_are_listed_and_one_with_an_error_says_it(jobs, terminal):
@@ -101,9 +103,9 @@ def test_an_empty_listing_says_how_to_declare_one(shop, terminal, kind):
         (("schedule", "preview", "dayly"), "there is no schedule 'dayly': did you mean 'daily'?"),
         (("schedule", "preview", "daily", "-n", "0"), "0 is not in the range"),
         (("schedule", "preview"), "missing argument 'NAME'"),
-        (("schedule",), "schedule needs a command: choose list, preview"),
+        (("schedule",), "schedule needs a command: choose list, start, stop, ticks, preview"),
         (("schedule", "prevew"), "there is no command of `schedule` 'prevew': did you mean 'preview'?"),
-        (("job",), "job needs a command: choose list"),
+        (("job",), "job needs a command: choose list, run"),
     ],
 )
 def test_wrong_use_is_refused(jobs, terminal, words, said):

@@ -1,0 +1,110 @@
+"""`daemon`: carry out what schedules, sensors and backfills ask for, until it is told to stop."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from nbpipe.commands.surface import current_surface, does_nothing_here
+from nbpipe.commands.workspace import Workspace
+
+if TYPE_CHECKING:
+    from nbpipe.daemon.bell import Bell
+    from nbpipe.daemon.log import Log
+    from nbpipe.daemon.processes import Processes
+
+_GLANCE = 0.25
+_DEFAULT_KERNEL = "python3"
+
+
+class DaemonEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How a daemon ended."""
+
+    left_running: tuple[str, ...] = ()
+    """Runs that go on in processes of their own."""
+
+
+@click.command("daemon")
+@click.option("--once", is_flag=True, help="Look at each schedule and sensor once, carry out what they ask for, end.")
+@click.option("--until-idle", is_flag=True, help="End when nothing is due, waits or runs.")
+@click.option(
+    "--on-stop",
+    type=click.Choice(["handover", "finish"]),
+    default="handover",
+    show_default=True,
+    help="What becomes of runs when it is told to stop: they go on without it, or it waits for their ends.",
+)
+@click.pass_obj
+def command(workspace: Workspace, *, once: bool, until_idle: bool, on_stop: str) -> DaemonEnd:
+    """Carry out what schedules, sensors, jobs and backfills ask for; Ctrl-C or SIGTERM stops it.
+
+    Any number of daemons may work on one state store: one leads, the others wait to take over. With --json its log is
+    JSON, a line for each entry.
+    """
+    if does_nothing_here("the daemon"):
+        return DaemonEnd()
+    from nbpipe.daemon.bell import Bell
+    from nbpipe.daemon.log import LineLog
+    from nbpipe.daemon.processes import Processes
+    from nbpipe.daemon.starting import CommandStarter
+    from nbpipe.execution.stop_signals import stop_signals
+    from nbpipe.execution.warm import owned
+
+    bell = Bell()
+    log = LineLog(sys.stdout, json=current_surface().data, secrets=lambda: workspace.secrets)
+    warm = workspace.config.executor.kernels == "warm"
+    with owned(kernels=_kernels(workspace), warm=warm) as warm_processes:
+        processes = Processes(CommandStarter(root=workspace.root, env=workspace.env, warm=warm_processes))
+        with stop_signals(lambda _: bell.ring("stop")):
+            _lead(workspace, processes, bell, log, once=once, until_idle=once or until_idle)
+            if on_stop == "finish":
+                _finish(processes, bell, log)
+        left = tuple(run_id for run_id, started in processes.runs.items() if started.code is None)
+        log(f"stopped{f'; {len(left)} runs go on' if left else ''}", event="stopped")
+    return DaemonEnd(left_running=left)
+
+
+def _lead(workspace: Workspace, processes: Processes, bell: Bell, log: Log, *, once: bool, until_idle: bool) -> None:
+    from nbpipe.commands.daemon_project import SavedWorkspace
+    from nbpipe.core.automation.records import Lease
+    from nbpipe.daemon.assembly import parts_of
+    from nbpipe.daemon.lease import Candidate
+    from nbpipe.daemon.loop import Daemon
+    from nbpipe.daemon.parts import Duty, Part
+    from nbpipe.execution.workers import this_worker
+
+    project = SavedWorkspace(workspace)
+    store = workspace.store
+
+    def parts(lease: Lease) -> list[Part]:
+        return parts_of(
+            Duty(store=store, lease=lease, project=project, processes=processes, log=log, bell=bell, once=once)
+        )
+
+    candidate = Candidate(store, workspace.env, this_worker())
+    Daemon(store, candidate, parts, bell=bell, log=log, until_idle=until_idle).run()
+
+
+def _finish(processes: Processes, bell: Bell, log: Log) -> None:
+    """Wait until the runs that were started have ended, or somebody asks a second time."""
+    running = [started for started in processes.runs.values() if started.code is None]
+    if running:
+        log(f"waiting for {len(running)} runs to end; a second signal leaves them to themselves", event="finishing")
+    while any(started.code is None for started in running):
+        if "stop" in bell.wait(_GLANCE):
+            return
+
+
+def _kernels(workspace: Workspace) -> list[str]:
+    """Return the kernels of the project's notebooks, the most frequent first."""
+    from collections import Counter
+
+    locations = workspace.config.locations
+    used: Counter[str] = Counter()
+    for notebook in workspace.definitions.notebooks.values():
+        location = locations.get(notebook.location)
+        used[(location.kernel if location else None) or notebook.kernel or _DEFAULT_KERNEL] += 1
+    return [name for name, _ in used.most_common(4)]

@@ -1,0 +1,180 @@
+"""The daemon's loop: one thread that asks each part when its time has come, and sleeps in between."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from nbpipe import clock
+from nbpipe.core.automation.records import Lease
+from nbpipe.core.ports import StateStore
+from nbpipe.daemon.bell import Bell, StoreListener
+from nbpipe.daemon.lease import Candidate, LeaseKeeper
+from nbpipe.daemon.log import Log
+from nbpipe.daemon.parts import Part
+from nbpipe.errors import ConflictError, NbpipeError, StateError
+
+#: Seconds between two attempts to lead.
+_STANDBY = 1.0
+#: No sleep is longer: somebody may set the system's clock.
+_LONGEST_SLEEP = 5.0
+#: When a part that failed is asked again.
+_AFTER_STORE_TROUBLE = timedelta(seconds=1)
+_AFTER_ERROR = timedelta(seconds=10)
+
+
+class Daemon:
+    """Leads an environment, or stands by, until it is told to stop."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        candidate: Candidate,
+        make_parts: Callable[[Lease], Sequence[Part]],
+        *,
+        bell: Bell,
+        log: Log,
+        until_idle: bool = False,
+    ) -> None:
+        """Work with parts that are made when this process begins to lead.
+
+        Args:
+            store: the state store.
+            candidate: who tries to lead.
+            make_parts: makes them; they are asked in this order.
+            bell: wakes it, and with `stop` ends it.
+            log: what it says.
+            until_idle: stop when nothing runs, waits or is due.
+        """
+        self._store, self._candidate, self._make_parts = store, candidate, make_parts
+        self._bell, self._log, self._until_idle = bell, log, until_idle
+        self._stopping = False
+
+    def run(self) -> None:
+        """Lead or stand by until the bell rings `stop`."""
+        listener = StoreListener(self._store, self._bell)
+        said = None
+        try:
+            while not self._stopping:
+                lease = self._take()
+                if lease is not None:
+                    said = None
+                    self._lead(lease)
+                    continue
+                said = self._stand_by(said)
+        finally:
+            listener.close()
+
+    def _take(self) -> Lease | None:
+        try:
+            return self._candidate.take()
+        except StateError as error:
+            self._log(f"the state store can't be used: {error}", level="error")
+            return None
+
+    def _stand_by(self, said: str | None) -> str | None:
+        try:
+            leader = self._candidate.leader()
+        except StateError:
+            leader = None
+        if leader is not None and leader.worker.id != said:
+            said = leader.worker.id
+            self._log(
+                f"standing by: process {leader.worker.pid} on {leader.worker.host} leads environment {leader.env}",
+                event="standby",
+            )
+        due = clock.monotonic() + _STANDBY
+        while not self._stopping and (left := due - clock.monotonic()) > 0:
+            self._stopping = "stop" in self._bell.wait(left)
+        return said
+
+    def _lead(self, lease: Lease) -> None:
+        """Ask the parts until this process stops or another one leads."""
+        self._log(f"leading environment {lease.env}", event="leading", token=lease.token)
+        keeper = LeaseKeeper(self._store, lease, lambda: self._bell.ring("lost"))
+        parts: Sequence[Part] = ()
+        try:
+            parts = self._make_parts(lease)
+            self._ask_parts(lease, parts, keeper)
+        except ConflictError as error:
+            self._log(f"not leading any more: {error}", level="warning", event="deposed")
+        finally:
+            keeper.close()
+            for part in parts:
+                part.close()
+            self._resign(lease)
+
+    def _resign(self, lease: Lease) -> None:
+        try:
+            self._store.automation.resign(lease, at=clock.now())
+        except StateError as error:  # others find out that this process is gone
+            self._log(f"the lease could not be given back: {error}", level="warning")
+
+    def _ask_parts(self, lease: Lease, parts: Sequence[Part], keeper: LeaseKeeper) -> None:
+        now = clock.now()
+        due: list[datetime | None] = [now] * len(parts)
+        changed = True
+        while True:
+            keeper.show()
+            for index, part in enumerate(parts):
+                now = clock.now()
+                moment = due[index]
+                if changed or (moment is not None and moment <= now):
+                    due[index] = self._asked(lease, part, now)
+            if self._until_idle and self._is_idle(lease, parts, due):
+                self._stopping = True
+            if self._stopping:
+                return
+            changed = self._sleep(lease, due)
+
+    def _sleep(self, lease: Lease, due: Sequence[datetime | None]) -> bool:
+        """Wait until something is due, at most; return whether anything changed."""
+        now = clock.now()
+        left = min(((moment - now).total_seconds() for moment in due if moment is not None), default=_LONGEST_SLEEP)
+        heard = self._bell.wait(min(left, _LONGEST_SLEEP))
+        if "stop" in heard:
+            self._stopping = True
+        if "lost" in heard:
+            self._check(lease)
+        return "changed" in heard
+
+    def _asked(self, lease: Lease, part: Part, now: datetime) -> datetime | None:
+        if self._stopping:
+            return None
+        try:
+            return part.act(now)
+        except ConflictError as error:
+            self._check(lease)
+            self._log(str(error), level="error")  # another conflict: this process still leads
+            return now + _AFTER_ERROR
+        except StateError as error:
+            self._log(f"the state store can't be used: {error}", level="error")
+            return now + _AFTER_STORE_TROUBLE
+        except NbpipeError as error:
+            self._log(str(error), level="error")
+            return now + _AFTER_ERROR
+        except Exception as error:  # noqa: BLE001 - the other parts must go on
+            self._log(f"{type(error).__name__}: {error}: please report it", level="error", trace=traceback.format_exc())
+            return now + _AFTER_ERROR
+
+    def _check(self, lease: Lease) -> None:
+        """See to it that this process still leads.
+
+        Raises:
+            ConflictError: it does not.
+        """
+        known = self._candidate.leader()
+        if known is None or known.token != lease.token:
+            raise ConflictError("another process leads by now")
+
+    def _is_idle(self, lease: Lease, parts: Sequence[Part], due: Sequence[datetime | None]) -> bool:
+        now = clock.now()
+        if not all(part.idle for part in parts) or any(moment is not None and moment <= now for moment in due):
+            return False
+        try:
+            if self._store.runs(env=lease.env, statuses=("queued", "starting", "running"), limit=1):
+                return False
+            return not self._store.backfills.backfills(env=lease.env, statuses=("queued", "running"), limit=1)
+        except StateError:
+            return False

@@ -1,0 +1,143 @@
+"""Start queued runs as places become free, each in a process of its own, which claims it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from nbpipe import clock
+from nbpipe.core.automation.queue import decide
+from nbpipe.core.records import Run
+from nbpipe.daemon.parts import Duty
+from nbpipe.daemon.processes import Started
+from nbpipe.execution.records import RUNS
+
+#: Waiting runs that are looked at, unless none of them can start.
+_FIRST = 1_000
+_ALL = 1_000_000
+_MANY = 10_000
+#: How often a process is started for a run; the seconds before the next one; and what it may take to claim the run.
+_TRIES = 3
+_PAUSE = 1.0
+_LONGEST_START = 120.0
+_GLANCE = timedelta(seconds=1)
+
+LOG = "worker.log"
+"""Beside the records of a run: what its process printed, if it did not end as it should."""
+
+
+class RunQueue:
+    """Looks after the runs that wait."""
+
+    def __init__(self, duty: Duty) -> None:
+        """Look after them for a daemon."""
+        self._duty = duty
+        self._unclaimed: dict[str, Run] = {}
+        self._tries: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
+
+    @property
+    def idle(self) -> bool:
+        """See `Part`."""
+        return not self._unclaimed
+
+    def act(self, now: datetime) -> datetime | None:
+        """See `Part`."""
+        duty = self._duty
+        active = duty.store.runs(env=duty.env, statuses=("starting", "running"), limit=_MANY)
+        self._look_at_processes({run.id for run in active})
+        active += [run for run in self._unclaimed.values() if all(run.id != other.id for other in active)]
+        again = self._start(active, now)
+        watched = now + _GLANCE if duty.processes.runs or self._not_before else None
+        return min((moment for moment in (again, watched) if moment is not None), default=None)
+
+    def close(self) -> None:
+        """See `Part`. The processes go on: they are the runs' own."""
+
+    def _start(self, active: Sequence[Run], now: datetime) -> datetime | None:
+        """Start what may start; return when the delay of a waiting run ends."""
+        limits = self._duty.project.config.limits.queue
+        if len(active) >= limits.runs:
+            return None
+        again = None
+        for most in (_FIRST, _ALL):
+            found = self._duty.store.automation.waiting(self._duty.env, limit=most)
+            waiting = [run for run in found if run.worker is None and self._may_start(run.id)]
+            decision = decide(waiting, active, limits, now)
+            again = decision.again_at
+            by_id = {run.id: run for run in waiting}
+            for run_id in decision.start:
+                self._begin(by_id[run_id])
+            if len(found) < most or decision.start:
+                break
+        return again
+
+    def _may_start(self, run_id: str) -> bool:
+        return run_id not in self._unclaimed and self._not_before.get(run_id, 0.0) <= clock.monotonic()
+
+    def _begin(self, run: Run) -> None:
+        duty = self._duty
+        tries = self._tries[run.id] = self._tries.get(run.id, 0) + 1
+        log = duty.root / RUNS / run.id / LOG
+        try:
+            started = duty.processes.start(("_run", run.id), log, clock.monotonic())
+        except OSError as error:
+            self._not_started(run.id, f"no process could be started for it: {error}")
+            return
+        self._unclaimed[run.id] = run
+        duty.processes.runs[run.id] = started
+        again = "" if tries == 1 else f", for the {tries}. time"
+        duty.log(
+            f"run {run.id}{_what(run)}: started process {started.process.pid}{again}", event="run_started", run=run.id
+        )
+
+    def _look_at_processes(self, active: set[str]) -> None:
+        """Note which runs were claimed and which processes have ended."""
+        for run_id in [run_id for run_id in self._unclaimed if run_id in active]:
+            self._forget(run_id)
+        for run_id, started in list(self._duty.processes.runs.items()):
+            if started.code is not None:
+                del self._duty.processes.runs[run_id]
+                self._ended(run_id, started)
+            elif run_id in self._unclaimed and clock.monotonic() - started.at > _LONGEST_START:
+                started.kill()
+
+    def _ended(self, run_id: str, started: Started) -> None:
+        run = self._duty.store.run(run_id)
+        if run is not None and run.status == "queued" and run_id in self._unclaimed:
+            words = started.last_words()
+            self._not_started(run_id, "its process ended before it began" + (f": {words}" if words else ""))
+            return
+        self._forget(run_id)
+        started.tidy()
+        if run is not None and run.status in ("success", "failure", "canceled"):
+            trouble = run.status == "failure"
+            self._duty.log(
+                f"run {run_id}{_what(run)}: {run.status}{f': {run.error}' if run.error else ''}",
+                level="error" if trouble else "info",
+                event="run_ended",
+                run=run_id,
+            )
+        self._duty.bell.ring()
+
+    def _not_started(self, run_id: str, reason: str) -> None:
+        """Try again a little later, or end the run."""
+        tries = self._tries.get(run_id, 1)
+        self._unclaimed.pop(run_id, None)
+        if tries < _TRIES:
+            self._not_before[run_id] = clock.monotonic() + _PAUSE * tries
+            return
+        self._forget(run_id)
+        self._duty.log(f"run {run_id}: {reason}", level="error", event="run_lost", run=run_id)
+        self._duty.store.advance_run(
+            run_id, "failure", at=clock.now(), error=f"{reason} ({tries} times)", expect=("queued",)
+        )
+
+    def _forget(self, run_id: str) -> None:
+        self._unclaimed.pop(run_id, None)
+        self._tries.pop(run_id, None)
+        self._not_before.pop(run_id, None)
+
+
+def _what(run: Run) -> str:
+    return f" of job {run.job}" if run.job else ""

@@ -1,0 +1,146 @@
+"""Remove what `[retention]` does not keep: ticks, runs, backfills, records, and old values."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from nbpipe import clock
+from nbpipe.core.ports.automation import Prunable
+from nbpipe.daemon.parts import Duty
+from nbpipe.execution.records import RUNS
+from nbpipe.loading.automation_tables import Keep
+
+_FIRST = timedelta(minutes=1)
+_EVERY = timedelta(hours=1)
+_VALUES_EVERY = timedelta(days=1)
+_BREATH = timedelta(milliseconds=100)
+#: Records that are removed before the other parts have their turn.
+_FOLDERS = 20
+#: A folder this young may be of a run that is just being queued.
+_YOUNG = timedelta(hours=1)
+_MANY = 10_000
+_LOG = ".nbpipe/gc.log"
+
+
+class RetentionPart:
+    """Removes a little at a time, so that nobody waits."""
+
+    def __init__(self, duty: Duty) -> None:
+        """Remove for a daemon."""
+        self._duty = duty
+        self._due: datetime | None = None
+        self._values_due: datetime | None = None
+        self._folders: Iterator[Path] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """See `Part`."""
+        return True
+
+    def act(self, now: datetime) -> datetime | None:
+        """See `Part`."""
+        if self._duty.once:
+            return None
+        if self._due is None or self._values_due is None:
+            self._due = now + _FIRST
+            self._values_due = now + _FIRST * 10
+        self._look_at_cleaning(now)
+        if now < self._due:
+            return min(self._due, self._values_due)
+        if self._prune(now) or self._remove_records(now):
+            return now + _BREATH
+        self._due = now + _EVERY
+        return min(self._due, self._values_due)
+
+    def close(self) -> None:
+        """See `Part`."""
+
+    def _prune(self, now: datetime) -> int:
+        """Remove rows; return how many."""
+        duty, retention = self._duty, self._duty.project.config.retention
+        wanted: list[tuple[datetime | None, tuple[Prunable, ...]]] = [
+            (self._ticks_before(retention.ticks, now), ("ticks",)),
+            (now, ("run_keys",)),
+            (self._runs_before(retention.runs, now), ("backfills", "runs", "events")),
+        ]
+        removed = 0
+        for before, kinds in wanted:
+            if before is not None:
+                removed += duty.store.automation.prune(duty.lease, before=before, kinds=kinds)
+        return removed
+
+    def _runs_before(self, keep: Keep, now: datetime) -> datetime | None:
+        if keep.number is None:
+            return _before(keep, now)
+        newest = self._duty.store.runs(env=self._duty.env, limit=keep.number)
+        return newest[-1].created_at if len(newest) == keep.number else None
+
+    def _ticks_before(self, keep: Keep, now: datetime) -> datetime | None:
+        """Return before when no schedule or sensor needs its ticks; a number is that of each."""
+        if keep.number is None:
+            return _before(keep, now)
+        duty = self._duty
+        oldest = []
+        for source, name in duty.store.automation.states(duty.env):
+            ticks = duty.store.automation.ticks(duty.env, source, name, limit=keep.number)
+            if len(ticks) == keep.number:
+                oldest.append(ticks[-1].at)
+        return min(oldest, default=None)
+
+    def _remove_records(self, now: datetime) -> int:
+        """Remove folders of records; return how many."""
+        if self._folders is None:
+            self._folders = iter(self._old_folders(now))
+        batch = list(islice(self._folders, _FOLDERS))
+        for folder in batch:
+            shutil.rmtree(folder, ignore_errors=True)
+        if not batch:
+            self._folders = None
+        return len(batch)
+
+    def _old_folders(self, now: datetime) -> list[Path]:
+        """Return the folders of runs whose records are not kept, and of those that nobody knows any more."""
+        duty = self._duty
+        keep = duty.project.config.retention.records
+        folders = sorted(path for path in (duty.root / RUNS).glob("*") if path.is_dir() and _time_of(path.name))
+        names = [path.name for path in folders]
+        known = duty.store.known_runs(names)
+        active = {run.id for run in duty.store.runs(statuses=("queued", "starting", "running"), limit=_MANY)}
+        young = now - _YOUNG
+        if keep.number is not None:
+            surplus = set(names[: -keep.number])
+        else:
+            before = _before(keep, now)
+            surplus = {name for name in names if before is not None and (_time_of(name) or now) < before}
+        unknown = {name for name in names if name not in known and (_time_of(name) or now) < young}
+        return [path for path in folders if path.name in (surplus | unknown) - active]
+
+    def _look_at_cleaning(self, now: datetime) -> None:
+        """Have another process remove old values: what reads them is large."""
+        processes = self._duty.processes
+        if processes.cleaning is not None and processes.cleaning.code is not None:
+            if processes.cleaning.code:
+                words = processes.cleaning.last_words()
+                self._duty.log(f"old values could not be removed: {words}", level="warning", event="gc")
+            processes.cleaning.tidy()
+            processes.cleaning = None
+        if self._values_due is not None and now >= self._values_due and processes.cleaning is None:
+            self._values_due = now + _VALUES_EVERY
+            processes.cleaning = processes.start(("gc",), self._duty.root / _LOG, clock.monotonic())
+
+
+def _before(keep: Keep, now: datetime) -> datetime | None:
+    return None if keep.seconds is None else now - timedelta(seconds=keep.seconds)
+
+
+def _time_of(name: str) -> datetime | None:
+    """Return when a run was created, by its id; None if it is none."""
+    try:
+        milliseconds = int(name[:12], 16) if len(name) == 20 else None
+        return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, tz=clock.now().tzinfo)
+    except (ValueError, OverflowError, OSError):
+        return None

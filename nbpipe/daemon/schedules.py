@@ -1,0 +1,250 @@
+"""Tick: note the times of schedules, launch what they ask for, and record what was missed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from nbpipe import clock
+from nbpipe.core.automation.definitions import JobDef, ScheduleDef
+from nbpipe.core.automation.records import AutomationState, Tick, TickStatus
+from nbpipe.core.automation.schedules import GRACE, Due, due, upcoming
+from nbpipe.core.ports import NewRun
+from nbpipe.daemon.launching import created_at, discard, new_run, origin_of
+from nbpipe.daemon.parts import Duty, Work
+from nbpipe.errors import ConflictError, NbpipeError, StateError, UnknownNameError
+
+#: Runs are planned this long before their time, so that at the time they need only be recorded.
+_AHEAD = timedelta(seconds=3)
+#: So many ticks are recorded before the other parts have their turn.
+_AT_ONCE = 20
+
+_STOPPED = "stopped"
+_NO_DAEMON = "no daemon was at work"
+_UNLISTED = "; nor at the times before, which are not listed"
+
+_Ready: TypeAlias = NewRun | NbpipeError | None
+"""A run to be queued, why there can be none, or None: there is nothing to do."""
+
+
+class Schedules:
+    """Looks after all schedules."""
+
+    def __init__(self, duty: Duty) -> None:
+        """Look after them for a daemon."""
+        self._duty = duty
+        self._seen: tuple[int, int] | None = None
+        self._on: dict[str, ScheduleDef] = {}
+        self._since: dict[str, datetime] = {}
+        self._next: dict[str, datetime] = {}
+        self._ready: dict[tuple[str, datetime], tuple[int, _Ready]] = {}
+        self._looked: frozenset[str] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """See `Part`."""
+        return self._looked is not None and not self._looked
+
+    def act(self, now: datetime) -> datetime | None:
+        """See `Part`."""
+        self._look(now)
+        left = _AT_ONCE
+        for name in sorted((name for name, at in self._next.items() if at <= now), key=self._next.__getitem__):
+            left -= self._settle(name, now, left)
+            if left <= 0:
+                return now
+        if self._duty.once:
+            return None
+        return self._prepare(now)
+
+    def close(self) -> None:
+        """See `Part`."""
+        for _, ready in self._ready.values():
+            self._discard(ready)
+        self._ready.clear()
+
+    def _look(self, now: datetime) -> None:
+        """Take in what is declared and what persons have switched, if any of it may have changed."""
+        declared, store = self._duty.declared, self._duty.store
+        seen = (declared.version, store.revision())
+        clock_was_set_back = any(since > now + GRACE for since in self._since.values())
+        if seen == self._seen and not clock_was_set_back:
+            return
+        states = store.automation.states(self._duty.env)
+        self._on = {}
+        for name, schedule in declared.definitions.schedules.items():
+            state = states.get(("schedule", name)) or AutomationState(source="schedule", name=name)
+            if self._begin(schedule, state, now):
+                self._on[name] = schedule
+        self._seen = seen
+        for name in self._next.keys() - self._on.keys():
+            del self._next[name]
+        self._forget_ready()
+        if self._looked is None:
+            self._looked = frozenset(name for name, at in self._next.items() if at <= now)
+
+    def _begin(self, schedule: ScheduleDef, state: AutomationState, now: datetime) -> bool:
+        """Settle the past of a schedule that is new or has other times; tell whether it is on."""
+        on = not schedule.stopped if state.on is None else state.on
+        times = schedule.times if on else _STOPPED
+        since = state.since
+        if since is None or since > now + GRACE:
+            since = now
+        elif state.times != times:
+            # one that a person has started ticks from then on; what else changes, changes now
+            started = on and state.on is True and state.times in ("", _STOPPED)
+            since = since if started else now
+        if since != state.since or state.times != times:
+            self._duty.store.automation.begin(self._duty.lease, "schedule", schedule.name, times=times, since=since)
+        if not on:
+            return False
+        if self._since.get(schedule.name) != since or self._changed(schedule) or schedule.name not in self._next:
+            self._since[schedule.name] = since
+            self._note_next(schedule)
+        return True
+
+    def _changed(self, schedule: ScheduleDef) -> bool:
+        known = self._on.get(schedule.name)
+        return known is None or known.times != schedule.times
+
+    def _note_next(self, schedule: ScheduleDef) -> None:
+        coming = upcoming(schedule, self._since[schedule.name], 1)
+        if coming:
+            self._next[schedule.name] = coming[0]
+        else:
+            self._next.pop(schedule.name, None)
+
+    def _settle(self, name: str, now: datetime, most: int) -> int:
+        """Record the ticks of a schedule up to now, at most so many that launch something; return how many."""
+        schedule = self._on[name]
+        if self._duty.once and self._looked is not None and name not in self._looked:
+            self._next.pop(name)
+            return 0
+        found = due(schedule, self._since[name], now)
+        self._record_missed(schedule, found, now)
+        for at in found.launch[:most]:
+            self._tick(schedule, at)
+            self._since[name] = at
+        self._note_next(schedule)
+        if self._looked and self._next.get(name, now + GRACE) > now:
+            self._looked -= {name}
+        return len(found.launch[:most])
+
+    def _record_missed(self, schedule: ScheduleDef, found: Due, now: datetime) -> None:
+        if not found.missed:
+            return
+        ticks = [
+            Tick(
+                source="schedule",
+                name=schedule.name,
+                scheduled_at=at,
+                status="missed",
+                reason=_NO_DAEMON + (_UNLISTED if found.more and index == 0 else ""),
+                at=now,
+            )
+            for index, at in enumerate(found.missed)
+        ]
+        self._duty.store.automation.missed(self._duty.lease, ticks)
+        self._since[schedule.name] = found.missed[-1]
+        number = f"{'more than ' if found.more else ''}{len(ticks)}"
+        self._duty.log(
+            f"schedule {schedule.name}: {number} ticks missed, the last at {found.missed[-1]:%Y-%m-%d %H:%M:%S} UTC",
+            level="warning",
+            event="missed",
+            schedule=schedule.name,
+        )
+
+    def _tick(self, schedule: ScheduleDef, at: datetime) -> None:
+        """Record one tick with its run."""
+        place = (schedule.name, at)
+        known = self._ready.get(place)
+        ready = (
+            known[1] if known is not None and known[0] == self._duty.declared.version else self._planned(schedule, at)
+        )
+        self._ready[place] = (self._duty.declared.version, ready)  # should the store be busy, it is there next time
+        recorded = self._recorded(schedule, at, ready)
+        del self._ready[place]
+        if recorded is None:
+            self._discard(ready)
+            self._seen = None  # somebody has stopped it, or it was settled
+            return
+        what = f"launched run {recorded.runs[0]}" if recorded.runs else f"{recorded.status}: {recorded.reason}"
+        self._duty.log(
+            f"schedule {schedule.name}: tick of {at:%Y-%m-%d %H:%M:%S} UTC {what}",
+            level="error" if recorded.status == "failed" else "info",
+            event="tick",
+            schedule=schedule.name,
+        )
+        self._duty.bell.ring()
+
+    def _recorded(self, schedule: ScheduleDef, at: datetime, ready: _Ready) -> Tick | None:
+        now = max(clock.now(), at)
+        status: TickStatus = "launched"
+        reason = None
+        runs: tuple[NewRun, ...] = ()
+        if isinstance(ready, NbpipeError):
+            status, reason = "failed", str(ready)
+        elif ready is None:
+            status, reason = "skipped", "nothing to do"
+        else:
+            runs = (created_at(ready, now),)
+        tick = Tick(source="schedule", name=schedule.name, scheduled_at=at, status=status, reason=reason, at=now)
+        return self._duty.store.automation.tick(self._duty.lease, tick, runs)
+
+    def _prepare(self, now: datetime) -> datetime | None:
+        """Plan one run of the near future; return when to go on."""
+        coming = sorted((at, name) for name, at in self._next.items())
+        for at, name in coming:
+            if at - now > _AHEAD:
+                return at - _AHEAD
+            if (name, at) not in self._ready:
+                self._ready[name, at] = (self._duty.declared.version, self._planned(self._on[name], at))
+                return now if len(coming) > 1 else at
+        return coming[0][0] if coming else None
+
+    def _planned(self, schedule: ScheduleDef, at: datetime) -> _Ready:
+        duty = self._duty
+        try:
+            job = job_of(schedule, duty.declared.definitions.jobs)
+            work = Work(job=job, closed_at=at)
+            origin = origin_of(work, f"schedule:{schedule.name}")
+            return new_run(duty.store, duty.project, work, origin, run_id=run_id_at(at), at=at)
+        except (ConflictError, StateError):
+            raise
+        except NbpipeError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not stop the schedules
+            return NbpipeError(f"{type(error).__name__}: {error}: please report it")
+
+    def _forget_ready(self) -> None:
+        """Drop what was planned from other definitions, or will not be needed."""
+        version = self._duty.declared.version
+        for place, (made_from, ready) in list(self._ready.items()):
+            if made_from != version or self._next.get(place[0]) != place[1]:
+                self._discard(ready)
+                del self._ready[place]
+
+    def _discard(self, ready: _Ready) -> None:
+        if isinstance(ready, NewRun):
+            discard(self._duty.root, ready)
+
+
+def job_of(schedule: ScheduleDef, jobs: Mapping[str, JobDef]) -> JobDef:
+    """Return what a schedule runs: a job, or one without a name for its selection.
+
+    Raises:
+        UnknownNameError: the job is gone, or has an error.
+    """
+    if schedule.job is None:
+        return JobDef(name="", selection=schedule.selection or "")
+    try:
+        return jobs[schedule.job]
+    except KeyError:
+        raise UnknownNameError("job", schedule.job, jobs) from None
+
+
+def run_id_at(at: datetime) -> str:
+    """Return a new identifier of a run of that moment; see `clock.new_id`."""
+    return f"{int(at.timestamp() * 1000):012x}{os.urandom(4).hex()}"
