@@ -63,4 +63,5 @@ def test_the_image_holds_what_the_tutorials_need(checkout, environment):
 def test_the_quickstart_runs_there_as_a_job(checkout, environment):
     """The installed package does it, not the sources: it is imported from the environment."""
     shutil.rmtree(checkout / "nbpipe")
-    subprocess.run(["nbpipe", "materialize", "*"], cwd=checkout / "notebooks", env=environment, check=True)
+    job = ["nbpipe", "materialize", "+continent_stats"]
+    subprocess.run(job, cwd=checkout / "notebooks", env=environment, check=True)

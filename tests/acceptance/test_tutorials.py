@@ -11,22 +11,28 @@ from typing import Any
 
 import pytest
 
+from tests.kernels import opened
 from tests.notebooks import read_notebook, replace_in_cell
+from tests.runs import eventually
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NBPIPE = Path(sys.executable).with_name("nbpipe")
 
 
-def nbpipe(folder: Path, *words: str) -> Any:
-    """Run a command with `--json`, and return what it says."""
+QUICKSTART = "notebook:01_quickstart.ipynb"
+PARTITIONS = "notebook:03_partitions.ipynb"
+
+
+def nbpipe(folder: Path, *words: str, status: int = 0) -> Any:
+    """Run a command with `--json`, and return what it says; `status` is the exit status that it should have."""
     done = subprocess.run([NBPIPE, *words, "--json"], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return json.loads(done.stdout)
 
 
-def reasons(folder: Path) -> dict[str, list[str]]:
+def reasons(folder: Path, selection: str = "*") -> dict[str, list[str]]:
     """Return the assets that are not fresh, with the reasons."""
-    return {a["asset"]: a["reasons"] for a in nbpipe(folder, "status") if a["status"] != "fresh"}
+    return {a["asset"]: a["reasons"] for a in nbpipe(folder, "status", selection) if a["status"] != "fresh"}
 
 
 def copy_of(source: Path, folder: Path) -> Path:
@@ -37,7 +43,7 @@ def copy_of(source: Path, folder: Path) -> Path:
 def quickstart(tmp_path_factory) -> Path:
     """Return a copy of the tutorials where the quickstart has been run once; tests undo what they change."""
     folder = copy_of(NOTEBOOKS, tmp_path_factory.mktemp("tutorials") / "my notebooks, été")
-    run = nbpipe(folder, "materialize", "*")
+    run = nbpipe(folder, "materialize", QUICKSTART)
     assert run["status"] == "success"
     return folder
 
@@ -47,7 +53,7 @@ def test_the_quickstart_as_a_job_is_one_run_of_one_notebook(quickstart):
     assert (run["status"], run["error"]) == ("success", None)
     assert sorted(run["assets"]) == ["change_model", "continent_stats", "country_stats"]
     assert len(run["notebooks"]) == 1
-    assert reasons(quickstart) == {}
+    assert reasons(quickstart, QUICKSTART) == {}
 
 
 def test_its_record_shows_the_plot_and_no_error(quickstart):
@@ -106,11 +112,11 @@ def test_a_change_makes_exactly_the_right_assets_stale_until_it_is_undone(quicks
     notebook = quickstart / "01_quickstart.ipynb"
     replace_in_cell(notebook, cell, old, new)
     try:
-        found = reasons(quickstart)
+        found = reasons(quickstart, QUICKSTART)
     finally:
         replace_in_cell(notebook, cell, new, old)
     assert {asset: sorted(why) for asset, why in found.items()} == expected
-    assert reasons(quickstart) == {}
+    assert reasons(quickstart, QUICKSTART) == {}
 
 
 def test_a_change_of_the_data_file_is_noticed(quickstart):
@@ -118,16 +124,16 @@ def test_a_change_of_the_data_file_is_noticed(quickstart):
     before = data.read_bytes()
     data.write_bytes(before.replace(b"31889923", b"31889924"))
     try:
-        found = reasons(quickstart)
+        found = reasons(quickstart, QUICKSTART)
     finally:
         data.write_bytes(before)
     assert found["country_stats"] == ["file data/countries.csv changed"]
     assert set(found) == {"country_stats", "change_model", "continent_stats"}
-    assert reasons(quickstart) == {}
+    assert reasons(quickstart, QUICKSTART) == {}
 
 
 def test_a_second_job_of_what_is_stale_executes_nothing(quickstart):
-    run = nbpipe(quickstart, "materialize", "*", "--stale")
+    run = nbpipe(quickstart, "materialize", QUICKSTART, "--stale")
     assert [asset for step in run["steps"] for asset in step["assets"]] == []
 
 
@@ -142,6 +148,76 @@ def test_two_notebooks_feed_each_other(tmp_path):
         ("report", ["unusual_by_year"]),
     ]
     assert reasons(folder) == {}
+
+
+@pytest.fixture(scope="module")
+def weather(tmp_path_factory) -> Path:
+    """Return a copy of the tutorials where all partitions were asked for once; some fail."""
+    folder = copy_of(NOTEBOOKS, tmp_path_factory.mktemp("weather") / "notebooks")
+    found = nbpipe(folder, "backfill", PARTITIONS, "--all", status=1)
+    assert (found["status"], found["total"], found["failed"], found["left"]) == ("failure", 875, 4, 0)
+    return folder
+
+
+def counts(folder: Path) -> dict[str, dict[str, int] | None]:
+    """Return how many partitions of each asset there are of each kind, without zeros."""
+    rows = nbpipe(folder, "status", PARTITIONS)
+    return {row["asset"]: {k: n for k, n in row["partitions"].items() if n} for row in rows if row["partitions"]}
+
+
+def test_days_of_storm_fail_and_their_months_are_not_made(weather):
+    assert counts(weather) == {
+        "weather": {"total": 730, "materialized": 726, "failed": 4},
+        "months": {"total": 24, "materialized": 21, "missing": 3},
+        "kinds": {"total": 120, "materialized": 55, "missing": 15, "skipped": 50},
+    }
+    (climate,) = nbpipe(weather, "status", "climate")
+    assert (climate["status"], climate["version"]) == ("fresh", 1)
+
+
+def test_the_tutorial_of_partitions_as_a_whole_is_a_job_that_computes_nothing_again(weather):
+    run = nbpipe(weather, "run", "03_partitions.ipynb")
+    assert run["status"] == "success"
+    assert [asset for step in run["steps"] for asset in step["assets"]] == []
+    assert read_notebook(weather / "03_partitions.ipynb") == read_notebook(NOTEBOOKS / "03_partitions.ipynb")
+
+
+def test_another_limit_repairs_what_failed_and_nothing_else(weather):
+    month = nbpipe(weather, "load", "months@2014-12-01", "--path")
+    replace_in_cell(weather / "03_partitions.ipynb", "limit", "8", "10")
+    found = nbpipe(weather, "backfill", PARTITIONS, "--failed", "--missing")
+    assert (found["status"], found["total"], found["skipped"]) == ("success", 22, 8)
+    assert counts(weather) == {
+        "weather": {"total": 730, "materialized": 730, "stale": 726},
+        "months": {"total": 24, "materialized": 24, "stale": 24},
+        "kinds": {"total": 120, "materialized": 62, "stale": 120},
+    }
+    assert any("constant plausible_wind changed" in each for each in reasons(weather, "weather")["weather"])
+    nbpipe(weather, "backfill", "weather", "--partitions", "2014-12-01..2014-12-31", "--stale")
+    (months,) = nbpipe(weather, "status", "months")
+    assert months["partitions"]["stale"] == 23, "the days of December proved to be the same"
+    assert nbpipe(weather, "load", "months@2014-12-01", "--path") == month
+
+
+def test_run_all_in_a_kernel_shows_partitions_and_computes_nothing_the_second_time(tmp_path):
+    notebook = copy_of(NOTEBOOKS, tmp_path / "notebooks") / "03_partitions.ipynb"
+    text = notebook.read_text().replace("2013-01-01", "2014-11-01").replace("2014-07-01", "2014-12-01")
+    notebook.write_text(text)  # two months are enough
+    cells = [cell for cell in read_notebook(notebook)["cells"] if cell["cell_type"] == "code"]
+    with opened(notebook) as kernel:
+        for cell in cells:
+            shown, _, reply = kernel.run("".join(cell["source"]), cell["id"])
+            assert reply["status"] == "ok", (cell["id"], shown)
+        assert eventually(lambda: {row["status"] for row in nbpipe(notebook.parent, "backfill", "list")} == {"success"})
+        assert reasons(notebook.parent, PARTITIONS) == {}
+        before = nbpipe(notebook.parent, "runs")
+        for cell in cells:
+            shown, bundles, reply = kernel.run("".join(cell["source"]), cell["id"])
+            assert reply["status"] == "ok", (cell["id"], shown)
+            assert ": materialized" not in shown
+            if cell["id"] == "weather-shown":
+                assert any("application/vnd.jupyter.widget-view+json" in each for each in bundles)
+    assert nbpipe(notebook.parent, "runs") == before
 
 
 @pytest.mark.parametrize("folder", ["", "02_many_notebooks"])
