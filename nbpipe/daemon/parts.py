@@ -6,7 +6,7 @@ counts for more than what the state store says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from nbpipe import clock
 from nbpipe.core.automation.definitions import JobDef
 from nbpipe.core.automation.records import Lease
 from nbpipe.core.definitions import Definitions
@@ -134,6 +135,8 @@ class Duty:
     log: Log
     bell: Bell
     declared: Declared = field(default_factory=Declared)
+    now: Callable[[], datetime] = clock.now
+    """Tells the time; what takes long asks again."""
     once: bool = False
     """Each schedule and sensor is looked at once; what they ask for is carried out."""
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from nbpipe import clock
 from nbpipe.core.automation.definitions import JobDef, ScheduleDef
 from nbpipe.core.automation.records import AutomationState, Tick, TickStatus
 from nbpipe.core.automation.schedules import GRACE, Due, due, upcoming
@@ -180,7 +179,7 @@ class Schedules:
         self._duty.bell.ring()
 
     def _recorded(self, schedule: ScheduleDef, at: datetime, ready: _Ready) -> Tick | None:
-        now = max(clock.now(), at)
+        now = max(self._duty.now(), at)
         status: TickStatus = "launched"
         reason = None
         runs: tuple[NewRun, ...] = ()
