@@ -25,6 +25,7 @@ _DISTRIBUTION = "jupyterlab-nbpipe"
 _INSTALL = f"in this environment, run: {sys.executable} -m pip install {_DISTRIBUTION}"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _LONG = timedelta(hours=1)
+_NAMED = 5
 
 Level = Literal["ok", "note", "problem"]
 
@@ -45,7 +46,7 @@ def command(place: Place) -> list[Check]:
     found = [_python(), _packages()]
     try:
         with Workspace.open(place.folder, env=place.env) as workspace:
-            for look in (_project, _definitions, _file_system, _state, _storage, _kernels, _runs):
+            for look in (_project, _definitions, _file_system, _state, _storage, _kernels, _daemon, _runs):
                 found += _looked(look, workspace)
     except NbpipeError as error:
         found.append(Check(check="project", level="problem", message=str(error), remedy="correct the configuration"))
@@ -183,16 +184,36 @@ def _start(workspace: Workspace, kernel: str) -> str:
     return warmth(kernel)
 
 
+def _daemon(workspace: Workspace) -> Iterator[Check]:
+    from nbpipe.commands.daemon_presence import leader, sleeping
+
+    lease = leader(workspace)
+    if lease is not None:
+        message = f"process {lease.worker.pid} on {lease.worker.host} leads environment {lease.env!r}"
+        yield Check(check="daemon", level="ok", message=message)
+        return
+    asleep = sleeping(workspace)
+    if asleep:
+        names = ", ".join(asleep[:_NAMED]) + (f" and {len(asleep) - _NAMED} more" if len(asleep) > _NAMED else "")
+        message = f"none is running: nothing happens for {names}"
+        yield Check(check="daemon", level="note", message=message, remedy="nbpipe daemon")
+    else:
+        yield Check(check="daemon", level="ok", message="none is running, and nothing waits for one")
+
+
 def _runs(workspace: Workspace) -> Iterator[Check]:
+    from nbpipe.commands.daemon_presence import leader
+
     workspace.settle()
     active = [run for run in workspace.store.runs(limit=1_000) if run.status in ACTIVE_RUN]
-    waiting = [run for run in active if run.worker is None and clock.now() - run.created_at > _LONG]
+    led = leader(workspace) is not None  # then they have their turn
+    waiting = [run for run in active if not led and run.worker is None and clock.now() - run.created_at > _LONG]
     for run in waiting:
         yield Check(
             check="runs",
             level="problem",
             message=f"run {run.id} has been waiting since {run.created_at:%Y-%m-%d %H:%M} UTC, and no process took it",
-            remedy=f"nbpipe runs cancel {run.id}",
+            remedy=f"nbpipe daemon, or nbpipe runs cancel {run.id}",
         )
     if not waiting:
         yield Check(check="runs", level="ok", message=f"{len(active)} active, none stuck")

@@ -83,6 +83,8 @@ class RunDetails(RunRow, frozen=True, kw_only=True):
     parent: str | None
     steps: tuple[StepResult, ...]
     outcomes: tuple[RunAssetRow, ...]
+    waits: str | None = None
+    """Why it has not started yet, if it waits in the queue."""
 
 
 #: There was nothing to do, so there is no run.
@@ -99,8 +101,8 @@ def row_of(store: RunStore, run: Run) -> RunRow:
     return RunRow(**_row(run, store.steps(run.id)))
 
 
-def details_of(store: RunStore, run: Run) -> RunDetails:
-    """Return all that is known of a run."""
+def details_of(store: RunStore, run: Run, *, waits: str | None = None) -> RunDetails:
+    """Return all that is known of a run, and why it waits if the caller knows."""
     steps = store.steps(run.id)
     return RunDetails(
         **_row(run, steps),
@@ -110,6 +112,7 @@ def details_of(store: RunStore, run: Run) -> RunDetails:
         parent=run.parent,
         steps=_steps(steps),
         outcomes=_outcomes(store, run),
+        waits=waits,
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 from nbpipe import clock
 from nbpipe.commands.materialize import carry_out, has_partitions
 from nbpipe.commands.run_results import RunDetails, RunResult, RunRow, details_of, row_of
+from nbpipe.commands.run_waits import why_waiting
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.records import ACTIVE_RUN, Run
 from nbpipe.core.runs.planning import plan_notebook, plan_run
@@ -49,7 +50,8 @@ def command(workspace: Workspace, limit: int) -> list[RunRow] | None:
 def show(workspace: Workspace, run_id: str) -> RunDetails:
     """Show one run: its steps, assets and records. The beginning of an ID is enough."""
     workspace.settle()
-    return details_of(workspace.store, find_run(workspace, run_id))
+    run = find_run(workspace, run_id)
+    return details_of(workspace.store, run, waits=why_waiting(workspace, run))
 
 
 @command.command("cancel")

@@ -9,6 +9,8 @@ import click
 import msgspec
 
 from nbpipe.commands.arguments import selection_argument
+from nbpipe.commands.daemon_presence import sleeping
+from nbpipe.commands.surface import current_surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.records import AssetState
@@ -55,7 +57,12 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
 @click.pass_obj
 def command(workspace: Workspace, selection: str) -> list[StatusRow]:
     """Show which assets are fresh, stale, missing or failed, and why."""
-    return status_rows(workspace, selection)
+    rows = status_rows(workspace, selection)
+    asleep = sleeping(workspace)
+    if asleep and not current_surface().data:
+        number = f"{len(asleep)} schedules and sensors are" if len(asleep) > 1 else f"{asleep[0]} is"
+        current_surface().say(f"no daemon is running, though {number} on: start one with `nbpipe daemon`")
+    return rows
 
 
 def status_rows(workspace: Workspace, selection: str = "") -> list[StatusRow]:

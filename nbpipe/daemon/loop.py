@@ -13,7 +13,7 @@ from nbpipe.daemon.bell import Bell, StoreListener
 from nbpipe.daemon.lease import Candidate, LeaseKeeper
 from nbpipe.daemon.log import Log
 from nbpipe.daemon.parts import Part
-from nbpipe.errors import ConflictError, NbpipeError, StateError
+from nbpipe.errors import ConflictError, NbpipeError, RefusedError, StateError
 
 #: Seconds between two attempts to lead.
 _STANDBY = 1.0
@@ -52,7 +52,11 @@ class Daemon:
         self._stopping = False
 
     def run(self) -> None:
-        """Lead or stand by until the bell rings `stop`."""
+        """Lead or stand by until the bell rings `stop`.
+
+        Raises:
+            RefusedError: it was to end when nothing is left to do, and another process leads.
+        """
         listener = StoreListener(self._store, self._bell)
         said = None
         try:
@@ -62,6 +66,8 @@ class Daemon:
                     said = None
                     self._lead(lease)
                     continue
+                if self._until_idle:
+                    self._refuse()
                 said = self._stand_by(said)
         finally:
             listener.close()
@@ -72,6 +78,13 @@ class Daemon:
         except StateError as error:
             self._log(f"the state store can't be used: {error}", level="error")
             return None
+
+    def _refuse(self) -> None:
+        leader = self._candidate.leader()
+        if leader is not None:
+            raise RefusedError(
+                f"process {leader.worker.pid} on {leader.worker.host} leads environment {leader.env}: it does the work"
+            )
 
     def _stand_by(self, said: str | None) -> str | None:
         try:

@@ -68,6 +68,8 @@ def details(found: RunDetails) -> Page:
         *([line(f"partitions: {found.partition}", indent=2)] if found.partition else []),
         line(f"created {time_text(found.created_at)}{took}", indent=2),
     ]
+    if found.waits:
+        page.append(line(Part(found.waits, "busy"), indent=2))
     if found.parent:
         page.append(line(f"retries run {found.parent}", indent=2))
     page += [line(f"{name} = {value!r}", indent=2) for name, value in found.parameters.items()]

@@ -121,7 +121,7 @@ def test_doctor_tells_of_a_run_that_no_process_takes(shop, terminal):
         run = Run(id="01a", env="default", created_at=clock.now() - timedelta(hours=3))
         workspace.store.create_run(run, [], [], b"")
     found = problems(terminal("doctor", "--json").data)
-    assert found["runs"]["remedy"] == "nbpipe runs cancel 01a"
+    assert found["runs"]["remedy"] == "nbpipe daemon, or nbpipe runs cancel 01a"
     assert terminal.json("runs", "cancel", "01a")["status"] == "canceled"
     assert problems(terminal("doctor", "--json").data) == {}
 

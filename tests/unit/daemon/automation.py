@@ -79,7 +79,7 @@ class FakeProcess:
     def poll(self) -> int | None:
         return self.code
 
-    def wait(self, timeout: float | None = None) -> int:
+    def wait(self, timeout: float | None = None) -> int:  # noqa: ARG002
         return 0 if self.code is None else self.code
 
     def kill(self) -> None:
@@ -96,7 +96,7 @@ class FakeStarter:
         self.processes: list[FakeProcess] = []
         self.error: OSError | None = None
 
-    def start(self, what: Sequence[str], log: Path) -> FakeProcess:
+    def start(self, what: Sequence[str], log: Path) -> FakeProcess:  # noqa: ARG002
         if self.error is not None:
             raise self.error
         self.processes.append(FakeProcess(what))

@@ -27,7 +27,7 @@ TWO = msgspec.structs.replace(ONE, pid=2)
 class Counted:
     """A part that counts how often it is asked, and does what the test says."""
 
-    def __init__(self, act=lambda now: None) -> None:
+    def __init__(self, act=lambda _: None) -> None:
         self.asked, self.closed, self.idle, self._act = 0, False, True, act
 
     def act(self, now):
@@ -74,6 +74,14 @@ def test_a_lease_is_taken_over_when_its_process_is_gone(alive, waits, takes):
     if takes:
         with pytest.raises(ConflictError):
             store.automation.renew(known, at=NOON)
+
+
+def test_until_idle_is_refused_where_another_process_leads():
+    store = InMemoryStateStore()
+    store.automation.lead("default", TWO, at=NOON)
+    made, _ = daemon(store, [Counted()])
+    with pytest.raises(RefusedError, match="process 2 on h leads environment default"):
+        made.run()
 
 
 def test_signs_of_life_keep_a_lease():
