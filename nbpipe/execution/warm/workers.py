@@ -73,7 +73,7 @@ class WarmWorkers:
 def _afresh(arguments: Sequence[str], *, cwd: str, log: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "nbpipe", *arguments],
+            [sys.executable, "-P", "-m", "nbpipe", *arguments],
             cwd=cwd,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
