@@ -40,7 +40,7 @@ def carry_out(name: str, words: list[str], session: LiveSession) -> Answer | Non
 
     Raises:
         RefusedError: cells executed here differ from the saved ones, or it can't be run.
-        ExecutionError: it was waited for, and failed.
+        ExecutionError: it was waited for, and failed or stopped.
     """
     session.refuse_unsaved()
     workspace = session.workspace
@@ -51,6 +51,11 @@ def carry_out(name: str, words: list[str], session: LiveSession) -> Answer | Non
     def follow(workspace: Workspace, backfill: Backfill, wait: bool) -> None:  # noqa: FBT001 - of `Surface`
         _Watch(workspace, backfill).follow(wait=wait)
         session.follow(BACKFILL + backfill.id)
+        found = workspace.store.backfills.backfill(backfill.id)
+        if wait and found is not None and found.status == "queued":  # nobody works on it
+            raise ExecutionError(
+                f"backfill {found.id} stopped: its process has gone; `%backfill resume {found.id}` goes on with it"
+            )
 
     surface = Surface(follow_backfill=follow, trigger="notebook")
     result = invoke("backfill", words, workspace, surface=surface)
