@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         validate,
         why,
     )
+    from nbpipe.core.automation.requests import PartitionsRequest, RunRequest, SkipReason
     from nbpipe.core.keys import AssetKey
     from nbpipe.errors import NbpipeError
     from nbpipe.kernel.twins import force, partition, partitions
@@ -35,7 +36,10 @@ __version__ = "0.1.0"
 __all__ = [
     "AssetKey",
     "NbpipeError",
+    "PartitionsRequest",
     "Project",
+    "RunRequest",
+    "SkipReason",
     "__version__",
     "add_partitions",
     "backfill",
@@ -57,7 +61,10 @@ __all__ = [
 _HOMES = {
     "AssetKey": "nbpipe.core.keys",
     "NbpipeError": "nbpipe.errors",
+    "PartitionsRequest": "nbpipe.core.automation.requests",
     "Project": "nbpipe.commands.api",
+    "RunRequest": "nbpipe.core.automation.requests",
+    "SkipReason": "nbpipe.core.automation.requests",
     "add_partitions": "nbpipe.commands.api",
     "backfill": "nbpipe.commands.api",
     "delete_partitions": "nbpipe.commands.api",

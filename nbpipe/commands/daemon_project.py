@@ -8,6 +8,7 @@ from nbpipe.commands.job_plans import plan_work
 from nbpipe.commands.runs import prepare_retry
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import Definitions
+from nbpipe.core.reading.notebooks import NotebookFacts
 from nbpipe.core.records import Run
 from nbpipe.core.runs.plans import RunPlan
 from nbpipe.daemon.backfill_parts import PlannedRun
@@ -41,6 +42,10 @@ class SavedWorkspace:
     def definitions(self) -> Definitions:
         """See `DaemonProject`."""
         return self._workspace.definitions
+
+    def facts(self, notebook: str) -> NotebookFacts | None:
+        """See `DaemonProject`."""
+        return self._workspace.project.facts_of(notebook)
 
     def look(self) -> bool:
         """See `DaemonProject`."""

@@ -9,6 +9,8 @@ from nbpipe.daemon.parts import Duty, Part
 from nbpipe.daemon.queue import RunQueue
 from nbpipe.daemon.retention import RetentionPart
 from nbpipe.daemon.schedules import Schedules
+from nbpipe.daemon.sensors import Sensors
+from nbpipe.execution.evaluators import SensorProcesses
 
 
 def parts_of(duty: Duty) -> list[Part]:
@@ -16,6 +18,7 @@ def parts_of(duty: Duty) -> list[Part]:
     return [
         Notebooks(duty),
         Schedules(duty),
+        Sensors(duty, SensorProcesses),
         Monitor(duty),
         Retries(duty),
         Backfills(duty),

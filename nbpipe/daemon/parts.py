@@ -20,6 +20,7 @@ from nbpipe.core.automation.definitions import JobDef
 from nbpipe.core.automation.records import Lease
 from nbpipe.core.definitions import Definitions
 from nbpipe.core.ports import StateStore
+from nbpipe.core.reading.notebooks import NotebookFacts
 from nbpipe.core.records import Run
 from nbpipe.daemon.backfill_parts import PlannedRun
 from nbpipe.daemon.bell import Bell
@@ -85,6 +86,9 @@ class DaemonProject(Protocol):
     @property
     def definitions(self) -> Definitions:
         """What was saved when the project was last looked at."""
+
+    def facts(self, notebook: str) -> NotebookFacts | None:
+        """Return what the cells of a notebook said when the project was last looked at; None: there is none."""
 
     def look(self) -> bool:
         """Look at what is saved now; tell whether anything changed.

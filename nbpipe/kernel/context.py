@@ -37,8 +37,7 @@ class Context:
         self.asset = asset
         self.run_id = run_id
 
-        self.log = logging.Logger(f"nbpipe.asset.{asset}", level=logging.INFO)  # noqa: LOG001 - it leaves none behind
-        self.log.addHandler(_CellHandler())
+        self.log = cell_log(f"nbpipe.asset.{asset}")
         self.metadata: dict[str, Any] = {}
         self.skipped: dict[str, str] = {}
         self._keys: tuple[str, ...] = ()
@@ -75,6 +74,13 @@ class Context:
     def add_output_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Record facts with the materialization, for example `{"accuracy": 0.93}`."""
         self.metadata.update({str(key): _plain(value) for key, value in metadata.items()})
+
+
+def cell_log(name: str) -> logging.Logger:
+    """Return a logger whose lines appear in the output of the cell that runs."""
+    log = logging.Logger(name, level=logging.INFO)  # noqa: LOG001 - it leaves none behind
+    log.addHandler(_CellHandler())
+    return log
 
 
 class _CellHandler(logging.Handler):

@@ -6,7 +6,6 @@ the notebook. What is selected, and the code that counts, is pinned by the reque
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -28,6 +27,7 @@ from nbpipe.core.staleness import out_of_date
 from nbpipe.errors import RefusedError, StoredValueError, UsageError
 from nbpipe.io.registry import IoRegistry, open_io
 from nbpipe.kernel.asset_cells import AssetCells
+from nbpipe.kernel.defining import define
 from nbpipe.kernel.executions import AssetCell
 from nbpipe.kernel.extension import load
 from nbpipe.kernel.parameter_values import ParameterValues
@@ -40,6 +40,8 @@ from nbpipe.loading.files import FileHashes
 from nbpipe.settings import resolve_secrets, secret_values
 from nbpipe.storage.open import open_store
 
+__all__ = ["StepSession", "begin", "define", "end"]
+
 
 def begin(path: str) -> None:
     """Turn this kernel into that of the step described by the request file at `path`."""
@@ -51,15 +53,6 @@ def begin(path: str) -> None:
     if request.mode == "verify":
         store = verifying(store, io, Path(path))
     load(shell, StepSession(shell, request, store, io))
-
-
-def define(source: str, names: Collection[str]) -> None:
-    """Execute those imports, functions and classes of a view cell that asset cells below may use."""
-    shell = current_shell()
-    code = transformer(shell)(source)
-    tree = ast.parse(code)
-    tree.body = [node for node in tree.body if _defines(node, frozenset(names))]
-    exec(compile(tree, "<view cell>", "exec"), shell.user_global_ns)  # noqa: S102 - the notebook's own statements
 
 
 def end() -> None:
@@ -250,9 +243,3 @@ class StepSession:
 def _unnamed(body: str, shell: InteractiveShell) -> tuple[str, ...]:
     last = analyze(body, transform=transformer(shell)).last_assigned
     return (last,) if last else ()
-
-
-def _defines(node: ast.stmt, names: frozenset[str]) -> bool:
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return any((alias.asname or alias.name.partition(".")[0]) in names or alias.name == "*" for alias in node.names)
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name in names

@@ -51,6 +51,11 @@ class LoadedProject:
         remembered = self._index.notebooks
         return MappingProxyType({path: remembered.facts(path, entry) for path, entry in self._entries.items()})
 
+    def facts_of(self, notebook: str) -> NotebookFacts | None:
+        """Return what one notebook says, None if there is none; the others are not decoded for it."""
+        entry = self._entries.get(notebook)
+        return None if entry is None else self._index.notebooks.facts(notebook, entry)
+
     def surroundings(self, notebook: str) -> Project:
         """Return what the cells of `notebook` can be resolved against, be they saved or those of a live kernel.
 

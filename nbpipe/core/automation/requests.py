@@ -8,10 +8,13 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from nbpipe.core.parameters import canonical
 from nbpipe.errors import DefinitionError
 
 LONGEST_KEY = 500
 """Characters of a run key."""
+MOST_REQUESTS = 20_000
+"""Requests in one answer."""
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +94,7 @@ def read_answer(value: object) -> Answer:
         if isinstance(wish, RunRequest):
             _check(wish)
             runs.setdefault(place if wish.run_key is None else wish.run_key, wish)
-    partitions = tuple(wish for wish in wishes if isinstance(wish, PartitionsRequest))
+    partitions = tuple(_checked_keys(wish) for wish in wishes if isinstance(wish, PartitionsRequest))
     return Answer(runs=tuple(runs.values()), partitions=partitions, reason=None if wishes else "nothing to do")
 
 
@@ -102,6 +105,11 @@ def _listed(value: object) -> list[Wish]:
     for each in value:
         if not isinstance(each, RunRequest | PartitionsRequest):
             raise _nonsense(each, " in its list")
+        if len(wishes) == MOST_REQUESTS:  # it may be a generator that never ends
+            raise DefinitionError(
+                f"the sensor asks for more than {MOST_REQUESTS:,} runs at once: ask for the first of them, keep in the "
+                "cursor how far it came, and go on at the next evaluation"
+            )
         wishes.append(each)
     return wishes
 
@@ -113,6 +121,45 @@ def _check(wish: RunRequest) -> None:
     partition_key: object = wish.partition_key
     if not isinstance(partition_key, str | None):
         raise DefinitionError(f"a partition key is a text, this is {_shown(partition_key)}")
+    selection: object = wish.selection
+    if not isinstance(selection, str | None):
+        raise DefinitionError(f"a selection is a text, this is {_shown(selection)}")
+    priority: object = wish.priority
+    if not isinstance(priority, int | None):
+        raise DefinitionError(f"a priority is a whole number, this is {_shown(priority)}")
+    for name, value in _items(wish.parameters, "parameters"):
+        if canonical(value) is None:
+            raise DefinitionError(
+                f"parameter {name!r} of a RunRequest is {_shown(value)}: only plain values can be parameters, so give "
+                "dates, paths and the like as text"
+            )
+    for name, tag in _items(wish.tags, "tags"):
+        if not isinstance(tag, str):
+            raise DefinitionError(f"tag {name!r} of a RunRequest is {_shown(tag)}: tags are texts")
+
+
+def _items(given: object, what: str) -> Iterable[tuple[str, object]]:
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise DefinitionError(f"the {what} of a RunRequest are a dict with names as keys, this is {_shown(given)}")
+    return given.items()
+
+
+def _checked_keys(wish: PartitionsRequest) -> PartitionsRequest:
+    """Return a request whose keys are tuples of texts, whatever sequences a person wrote."""
+    name: object = wish.name
+    if not isinstance(name, str) or not name:
+        raise DefinitionError(f"a PartitionsRequest names the set, as in dynamic:NAME, this is {_shown(name)}")
+    keys: dict[str, tuple[str, ...]] = {}
+    for field in ("add", "delete"):
+        given: object = getattr(wish, field)
+        if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+            raise DefinitionError(f"{field} of a PartitionsRequest is a list of keys, this is {_shown(given)}")
+        listed: tuple[object, ...] = tuple(given)
+        for key in listed:
+            if not isinstance(key, str):
+                raise DefinitionError(f"keys of partitions are texts, this is {_shown(key)}")
+        keys[field] = tuple(map(str, listed))
+    return PartitionsRequest(name, **keys)
 
 
 def _nonsense(value: object, where: str = "") -> DefinitionError:

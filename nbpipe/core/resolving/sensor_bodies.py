@@ -13,6 +13,8 @@ from nbpipe.core.resolving.bodies import BodyResolver, ResolvedBody, Surrounding
 
 #: What the sensor kept last; it may bind it anew.
 CURSOR = "cursor"
+#: What a sensor needs of nbpipe is there without an import; a setup cell may bind the names to something else.
+PROVIDED = frozenset({"nbpipe", "RunRequest", "PartitionsRequest", "SkipReason"})
 
 
 def resolve_sensor_body(around: Surroundings, position: int, name: str) -> tuple[tuple[str, ...], str]:
@@ -51,6 +53,10 @@ class _SensorBody(BodyResolver):
             f"nbpipe.load({read.name!r})",
             read,
         )
+
+    def _unknown(self, read: Read) -> None:
+        if read.name not in PROVIDED:
+            super()._unknown(read)
 
     def _injected(self, read: Read) -> None:
         if read.name == PARTITION and read.certain:
