@@ -195,13 +195,14 @@ class Schedules:
     def _prepare(self, now: datetime) -> datetime | None:
         """Plan one run of the near future; return when to go on."""
         coming = sorted((at, name) for name, at in self._next.items())
+        first = coming[0][0] if coming else None
         for at, name in coming:
             if at - now > _AHEAD:
-                return at - _AHEAD
+                return min(at - _AHEAD, first or at)
             if (name, at) not in self._ready:
                 self._ready[name, at] = (self._duty.declared.version, self._planned(self._on[name], at))
                 return now if len(coming) > 1 else at
-        return coming[0][0] if coming else None
+        return first
 
     def _planned(self, schedule: ScheduleDef, at: datetime) -> _Ready:
         duty = self._duty

@@ -39,6 +39,17 @@ def test_a_new_schedule_has_no_past_and_ticks_when_its_time_comes(world):
     assert (world.project.root / RUNS / run.id).is_dir()
 
 
+def test_a_schedule_of_the_far_future_keeps_none_of_the_near_future_waiting(tmp_path):
+    yearly = changed(name="z", crons=("0 0 1 1 *",))
+    world = World(tmp_path, defined(MINUTELY, yearly))
+    part = Schedules(world.lead())
+    assert world.act(part) == after(seconds=57)
+    asked_again = world.act(part, after(seconds=57))
+    while asked_again == after(seconds=57):  # it plans one run each time
+        asked_again = world.act(part, asked_again)
+    assert asked_again == after(minutes=1)
+
+
 def test_each_tick_is_recorded_once_however_often_it_is_asked(world):
     part = Schedules(world.lead())
     world.act(part)
