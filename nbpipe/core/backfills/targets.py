@@ -162,7 +162,11 @@ def _wanted(
     together = {spec.key: _of_cell(spec, having, now) for spec in specs if spec.key in partitioned}
     if asked.ranges is None:
         return together
-    within = follow(specs, book, roots, executed, now).subsets
+    followed = follow(specs, book, roots, executed, now)
+    within = dict(followed.subsets)
+    for one in followed.left_out:  # asked for all the same, so that it is told why they are left out
+        if one.asset in within:
+            within[one.asset] = within[one.asset] | one.partitions
     return {key: subset & within[key] for key, subset in together.items()}
 
 

@@ -106,6 +106,16 @@ def test_what_lacks_an_input_that_is_not_asked_for_is_left_out_with_a_note():
     assert "week@2024-01-01 needs 2024-01-02 of day" in notes[0]
 
 
+def test_what_lacks_an_input_within_a_range_is_left_out_with_a_note_too():
+    specs = [asset("day", "", DAY), asset("sum", "day", DAY, own=True)]
+    stored = {"day": ALL_DAYS, "sum": "2024-01-03..2024-01-07"}
+    asked = {"ranges": "2024-01-03..2024-01-05", "statuses": ("stale",)}
+    found, notes = chosen(specs, asked, stored=stored, stale={"sum"})
+    assert found == {"sum": "2024-01-04..2024-01-05"}
+    assert len(notes) == 1
+    assert "sum@2024-01-03 needs 2024-01-02 of sum" in notes[0]
+
+
 def test_an_asset_without_partitions_that_would_read_nothing_is_left_out():
     found, notes = chosen(
         [*pipeline()[:1], asset("total", "day")], {"statuses": ("missing",)}, failed={"day": ALL_DAYS}
