@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pyroaring import BitMap
-
 from nbpipe.core.backfills.records import Portion
-from nbpipe.core.partitions.sets import Outer, PartitionSet
-from nbpipe.core.partitions.subsets import Families
+from nbpipe.core.partitions.sets import PartitionSet
+from nbpipe.core.partitions.subsets import Families, families_of
 from nbpipe.core.records import Run, RunAsset
 from nbpipe.execution.reconcile import GONE
 
@@ -42,13 +40,9 @@ def became(
         return {asset: Portion(requested={}, failed=families) for asset, families in requested.items()}, lost
     if run.status == "canceled" and not stopping:  # a person wanted this one not to run
         failed += [row for row in rows if row.outcome == "canceled"]
+    parts = {"done": _families(done, sets), "skipped": _families(skipped, sets), "failed": _families(failed, sets)}
     found = {
-        asset: Portion(
-            requested={},
-            done=_families(asset, sets[asset], done),
-            skipped=_families(asset, sets[asset], skipped),
-            failed=_families(asset, sets[asset], failed),
-        )
+        asset: Portion(requested={}, **{name: families[asset] for name, families in parts.items() if asset in families})
         for asset in requested
     }
     return found, tuple(failed)
@@ -56,15 +50,13 @@ def became(
 
 def requested_of(rows: Iterable[RunAsset], sets: Mapping[str, PartitionSet]) -> Mapping[str, Families]:
     """Return the partitions that a run was to execute, by asset."""
-    rows = tuple(rows)
-    found = {asset: _families(asset, of, rows) for asset, of in sets.items()}
-    return {asset: families for asset, families in found.items() if families}
+    return _families(rows, sets)
 
 
-def _families(asset: str, of: PartitionSet, rows: Iterable[RunAsset]) -> Families:
-    found: dict[Outer, BitMap] = {}
+def _families(rows: Iterable[RunAsset], sets: Mapping[str, PartitionSet]) -> dict[str, Families]:
+    """Return the partitions of rows by asset."""
+    keys: dict[str, list[str]] = {}
     for row in rows:
-        if row.asset == asset and of.is_valid(row.partition):  # a key may have been deleted meanwhile
-            outer, inner = of.position(row.partition)
-            found.setdefault(outer, BitMap()).add(inner)
-    return found
+        if row.asset in sets and sets[row.asset].is_valid(row.partition):  # a key may have been deleted meanwhile
+            keys.setdefault(row.asset, []).append(row.partition)
+    return {asset: families_of(map(sets[asset].position, found)) for asset, found in keys.items()}

@@ -137,12 +137,6 @@ class RunPartitions:
 
 def _subset(of: PartitionSet, keys: Iterable[str]) -> PartitionSubset:
     """Return the partitions of some keys."""
-    from pyroaring import BitMap
+    from nbpipe.core.partitions.subsets import PartitionSubset, families_of
 
-    from nbpipe.core.partitions.subsets import PartitionSubset
-
-    families: dict[tuple[int, ...], BitMap] = {}
-    for key in keys:
-        outer, inner = of.position(key)
-        families.setdefault(outer, BitMap()).add(inner)
-    return PartitionSubset(of, families)
+    return PartitionSubset(of, families_of(map(of.position, keys)))

@@ -14,7 +14,7 @@ from nbpipe import clock
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.parameters import canonical_source
 from nbpipe.core.ports import IOManager, StateStore, ValueGroup
-from nbpipe.core.records import NewMaterialization, StoredValue
+from nbpipe.core.records import NewMaterialization, StoredValue, kept_error
 from nbpipe.errors import MissingValueError
 from nbpipe.io.registry import IoRegistry
 from nbpipe.io.targets import StoreTarget
@@ -30,6 +30,7 @@ from nbpipe.kernel.redaction import told_error, without_secrets
 from nbpipe.kernel.sayings import warn
 from nbpipe.kernel.tracebacks import start_at
 from nbpipe.kernel.values import Values
+from nbpipe.settings import redacted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +209,10 @@ class Workbench:
     def worded(self, error: BaseException) -> str:
         """Return an error as the state store may keep it."""
         return told_error(error, self._secrets)
+
+    def redacted(self, text: str) -> str:
+        """Return what a body said as the state store may keep it."""
+        return kept_error(redacted(text, self._secrets))
 
     def _files_after(self, execution: Execution) -> dict[str, str]:
         """Return the hashes of the files that the body names, as they are now that it ran.

@@ -209,6 +209,36 @@ def test_single_keys_of_a_range_run_can_be_skipped(running):
         assert list(job.outcomes("a").values()) == ["success", "skipped", "success", "success", "success"]
 
 
+def test_keys_that_were_skipped_keep_their_reason_when_the_rest_of_a_range_run_is_skipped(running):
+    body = f"%%asset a --partitions {DAYS}\ncontext.skip('rain', key=partition.keys[1])\ncontext.skip('sun')"
+    with running([body], partitions=FIRST) as job:
+        job.run(0).ok()
+        assert [row.error for row in job.rows("a").values()] == ["sun", "rain", "sun", "sun", "sun"]
+
+
+def test_an_interrupted_commit_is_not_repeated(running, monkeypatch):
+    real = SqlPartitions.commit
+
+    def commit(store, values):
+        real(store, values)
+        raise KeyboardInterrupt
+
+    with running([f"%%asset a --partitions {DAYS}\na = 1"], partitions=FIRST) as job:
+        with monkeypatch.context() as patch:
+            patch.setattr(SqlPartitions, "commit", commit)
+            assert isinstance(job.run(0).error, KeyboardInterrupt)
+        place = job.workspace.book.of("a").position(KEYS[0])
+        found = job.workspace.store.partitions.history("default", "a", KEYS[0], place, limit=5)
+        assert [each.version for each in found] == [1]
+
+
+def test_an_interrupt_lets_all_of_a_batch_wait_again(running):
+    body = f"%%asset a --partitions {DAYS}\na = partition.keys\nraise KeyboardInterrupt"
+    with running([body], partitions=FIRST) as job:
+        assert isinstance(job.run(0).error, KeyboardInterrupt)
+        assert job.outcomes("a") == dict.fromkeys(KEYS, "queued")
+
+
 def test_an_interrupt_fails_nothing_and_leaves_no_mark(running):
     body = f"%%asset a --partitions {DAYS}\nif partition.start.day == 3:\n    raise KeyboardInterrupt\na = 1"
     with running([body], partitions=FIRST) as job:
@@ -341,28 +371,31 @@ def test_values_are_durable_before_they_are_committed(running, monkeypatch):
     assert committed == KEYS
 
 
-@pytest.mark.parametrize("option", ["", " --backfill single"])
-def test_values_that_can_not_be_made_durable_are_lost_and_others_stay(running, monkeypatch, option):
-    real = ValueIOManager.group
+def _full_disk(monkeypatch, turn):
+    """Commit each value by itself, and let the files of one of them, counted from 1, not become durable."""
+    real, turns = ValueIOManager.group, []
 
     def group(manager):
         made = real(manager)
-        monkeypatch.setattr(made._files, "flush", flush_of(made._files.flush))
-        return made
+        flush = made._files.flush
 
-    def flush_of(flush):
         def flushed():
             turns.append(1)
-            if len(turns) == 2:
+            if len(turns) == turn:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             flush()
 
-        return flushed
+        monkeypatch.setattr(made._files, "flush", flushed)
+        return made
 
-    turns = []
-    body = "a = 1" if not option else "a = ((key, 1) for key in partition.keys)"
     monkeypatch.setattr(ValueIOManager, "group", group)
     monkeypatch.setattr(commits, "_LONGEST", 0.0)
+
+
+@pytest.mark.parametrize("option", ["", " --backfill single"])
+def test_values_that_can_not_be_made_durable_are_lost_and_others_stay(running, monkeypatch, option):
+    body = "a = 1" if not option else "a = ((key, 1) for key in partition.keys)"
+    _full_disk(monkeypatch, 2)
     with running([f"%%asset a --partitions {DAYS}{option}\n{body}"], partitions=FIRST) as job:
         shown = job.run(0)
         assert "1 of 5 partitions failed: 2024-01-02: StoredValueError" in str(shown.error)
@@ -370,6 +403,15 @@ def test_values_that_can_not_be_made_durable_are_lost_and_others_stay(running, m
         assert "5 partitions: 4 materialized, 1 failed" in shown.out
         assert list(job.outcomes("a").values()) == ["success", "failed", "success", "success", "success"]
         assert job.value("a", KEYS[4]) == 1
+
+
+def test_a_partition_that_loses_one_value_and_then_another_counts_once(running, monkeypatch):
+    body = "a = 1\nb = (each for each in ()) if partition.start.day == 2 else 1"  # no format keeps a generator
+    _full_disk(monkeypatch, 3)
+    with running([f"%%asset a b --partitions {DAYS}\n{body}"], partitions=FIRST) as job:
+        shown = job.run(0)
+        assert "1 of 5 partitions failed: 2024-01-02: StoredValueError" in str(shown.error)
+        assert job.outcomes("a")[KEYS[1]] == job.outcomes("b")[KEYS[1]] == "failed"
 
 
 def test_the_only_partition_of_a_run_that_can_not_be_made_durable_fails(running, monkeypatch):

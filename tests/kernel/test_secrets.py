@@ -39,3 +39,15 @@ def test_an_error_that_cannot_describe_itself_is_recorded(project):
     with person(project, [f"%%asset a\n{body}"]) as me:
         assert me.run(0).error is not None
         assert me.state("a").error == "Odd: (it can't be put in words)"
+
+
+def test_a_secret_is_blotted_out_of_why_a_partition_was_skipped(project, monkeypatch):
+    monkeypatch.setenv("LAKE_KEY", SECRET)
+    (project / "nbpipe.toml").write_text(CONFIG, encoding="utf-8")
+    with person(project, ["%%asset a --partitions static:x\nimport os\ncontext.skip(os.environ['LAKE_KEY'])"]) as me:
+        me.run(0).ok()
+        store = me.session.workspace.store
+        found = store.partitions.detail("default", "a", "x", me.session.workspace.book.of("a").position("x"))
+        told = repr((found, store.events(asset="a")))
+    assert found.reason == "***"
+    assert "hunter2" not in told

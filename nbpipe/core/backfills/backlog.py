@@ -12,7 +12,6 @@ from itertools import islice
 from types import MappingProxyType
 
 import msgspec
-from pyroaring import BitMap
 
 from nbpipe.core.backfills.blocks import Block
 from nbpipe.core.backfills.edges import Edge
@@ -20,8 +19,8 @@ from nbpipe.core.backfills.records import Portion
 from nbpipe.core.partitions.carrying import carried
 from nbpipe.core.partitions.fitting import link as fitted
 from nbpipe.core.partitions.links import Link
-from nbpipe.core.partitions.sets import Outer, PartitionSet
-from nbpipe.core.partitions.subsets import Families, PartitionSubset, difference, intersection, union
+from nbpipe.core.partitions.sets import PartitionSet
+from nbpipe.core.partitions.subsets import Families, PartitionSubset, difference, families_of, intersection, union
 
 _NONE: Families = MappingProxyType({})
 
@@ -232,7 +231,7 @@ class Backlog:
             if any(self._blocked.get((key, edge.upstream)) for key in block.assets for edge in self._above[key]):
                 return None
         elif len(subset) > block.size:
-            free = _first(subset, block.size)
+            free = families_of(islice(subset.positions(), block.size))
         parts = {key: intersection(self._pending[key], self._own(key, free)) for key in block.assets}
         return Request(block=index, partitions={key: found for key, found in parts.items() if found})
 
@@ -279,13 +278,6 @@ class Backlog:
         for key, families in request.partitions.items():
             self._pending[key] = difference(self._pending[key], families)
             self._running[key] = union(self._running[key], families)
-
-
-def _first(subset: PartitionSubset, number: int) -> Families:
-    found: dict[Outer, BitMap] = {}
-    for outer, inner in islice(subset.positions(), number):
-        found.setdefault(outer, BitMap()).add(inner)
-    return found
 
 
 def _good(portion: Portion) -> Families:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import product
 from types import MappingProxyType
@@ -138,6 +138,14 @@ def single(of: PartitionSet, key: str) -> PartitionSubset:
     """
     outer, inner = of.position(key)
     return PartitionSubset(of, {outer: BitMap((inner,))})
+
+
+def families_of(positions: Iterable[Position]) -> Families:
+    """Return positions as families."""
+    found: dict[Outer, BitMap] = {}
+    for outer, inner in positions:
+        found.setdefault(outer, BitMap()).add(inner)
+    return found
 
 
 def compact(families: Families) -> Families:

@@ -90,7 +90,7 @@ class PartitionStore(Protocol):
         label: str = "",
         keys: Sequence[str] = (),
     ) -> None:
-        """Remove marks of a run, which left nothing: in the run the partitions are queued again. For `keys` see `fail`."""
+        """Remove marks of a run, which left nothing: in it the partitions are queued again. For `keys` see `fail`."""
 
     def facts(self, env: str, asset: str) -> PartitionFacts:
         """Return what is known of all partitions; the same object as before if nothing has changed.

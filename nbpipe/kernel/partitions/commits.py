@@ -9,11 +9,10 @@ from typing import Any, TypeAlias
 from nbpipe import clock
 from nbpipe.core.partitions.records import NewPartition, SkippedPartition
 from nbpipe.core.partitions.sets import PartitionSet, Position
-from nbpipe.core.partitions.subsets import Families
+from nbpipe.core.partitions.subsets import Families, families_of
 from nbpipe.core.ports import ValueGroup
 from nbpipe.core.records import Materialization, Outcome
-from nbpipe.errors import NbpipeError, StoredValueError
-from nbpipe.kernel.partitions.reading import families_of
+from nbpipe.errors import NbpipeError, StateError, StoredValueError
 from nbpipe.kernel.sayings import warn
 from nbpipe.kernel.workbench import Workbench
 
@@ -96,8 +95,12 @@ class Commits:
         except StoredValueError as error:
             self._lose(error)
             return
-        committed = self._bench.store.partitions.commit(self._pending)
-        self._pending = []
+        pending, self._pending = self._pending, []  # whoever is interrupted here must not commit them twice
+        try:
+            committed = self._bench.store.partitions.commit(pending)
+        except StateError:
+            self._pending = pending
+            raise
         kept = {(asset, key): value for asset, key, value in self._values}
         self._values.clear()
         for made in committed:
@@ -130,10 +133,8 @@ class Commits:
             bench = self._bench
             which, at = self._families(asset, keys), clock.now()
             bench.store.partitions.fail(
-                bench.env, asset, which, message, at=at, label=_label(keys), run_id=bench.run_id
+                bench.env, asset, which, message, at=at, label=_label(keys), keys=keys, run_id=bench.run_id
             )
-            if bench.run_id is not None and len(keys) > 1:
-                bench.store.end_partitions(bench.run_id, asset, "failed", at=at, keys=keys, error=message)
 
         self._tolerant(f"the failure of {asset}@{_label(keys)}", write)
         for key in keys:
@@ -159,7 +160,13 @@ class Commits:
 
                 def write(asset: str = asset, which: Families = which, keys: Sequence[str] = keys) -> None:
                     self._bench.store.partitions.stop(
-                        self._bench.env, asset, which, run_id=str(run_id), at=clock.now(), label=_label(keys)
+                        self._bench.env,
+                        asset,
+                        which,
+                        run_id=str(run_id),
+                        at=clock.now(),
+                        label=_label(keys),
+                        keys=keys,
                     )
 
                 self._tolerant(f"the end of {asset}@{_label(keys)}", write)

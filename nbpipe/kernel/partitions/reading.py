@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from pyroaring import BitMap
-
 from nbpipe import clock
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.partitions.book import PartitionBook
@@ -15,7 +13,7 @@ from nbpipe.core.partitions.inputs import Inputs as Fingerprints
 from nbpipe.core.partitions.links import WHOLE, Link
 from nbpipe.core.partitions.ranges import range_texts
 from nbpipe.core.partitions.sets import Position
-from nbpipe.core.partitions.subsets import PartitionSubset, difference, intersection
+from nbpipe.core.partitions.subsets import PartitionSubset, difference, families_of, intersection
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Materialization
 from nbpipe.errors import MissingValueError
@@ -182,11 +180,3 @@ def lacking(upstream: str, missing: PartitionSubset, reader: str) -> str:
     texts = range_texts(missing)
     first = next(iter(missing))
     return missing_partitions(upstream, first, len(missing), texts[0] if len(texts) == 1 else first, reader)
-
-
-def families_of(positions: Iterable[Position]) -> dict[tuple[int, ...], BitMap]:
-    """Return positions as families."""
-    found: dict[tuple[int, ...], BitMap] = {}
-    for outer, inner in positions:
-        found.setdefault(outer, BitMap()).add(inner)
-    return found

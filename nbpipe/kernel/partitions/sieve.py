@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from nbpipe.core.partitions.links import WHOLE, Link
-from nbpipe.core.partitions.subsets import PartitionSubset
+from nbpipe.core.partitions.subsets import PartitionSubset, families_of
 from nbpipe.core.records import Outcome
 from nbpipe.errors import DeclarationError, UnknownNameError
 from nbpipe.kernel.executions import AssetCell
 from nbpipe.kernel.partitions.judging import Judge
-from nbpipe.kernel.partitions.reading import Positions, Sources, families_of, lacking
+from nbpipe.kernel.partitions.reading import Positions, Sources, lacking
 from nbpipe.kernel.values import label
 from nbpipe.kernel.workbench import Workbench
 
@@ -44,11 +44,17 @@ class Sieve:
         self._bench, self._cell, self._sources = bench, cell, sources
         self._own = {spec.key for spec in cell.specs}
         self._lost = self._lost_upstream()
-        self._failed: set[str] = set()
+        self._failed: dict[str, PartitionSubset] = {}
+        """By asset of the cell, what failed or was not executed so far."""
 
     def fail(self, keys: Iterable[str]) -> None:
         """Note that partitions of the cell itself have no value now: what reads them can't be executed."""
-        self._failed.update(keys)
+        keys = tuple(keys)
+        for sources in self._sources.values():
+            for name, link in sources.links.items():
+                if name in self._own:
+                    found = _known(link, keys)
+                    self._failed[name] = self._failed[name] | found if name in self._failed else found
 
     def sift(self, keys: Sequence[str], positions: Positions) -> Sifted:
         """Divide partitions by what is to be done with them; `positions` has those of all of them."""
@@ -100,9 +106,7 @@ class Sieve:
             return ""
         for asset, sources in self._sources.items():
             for name, link in sources.links.items():
-                lost = self._lost.get(name)
-                if name in self._own:
-                    lost = _known(link, self._failed)
+                lost = (self._failed if name in self._own else self._lost).get(name)
                 if lost:
                     one = PartitionSubset(link.down, families_of([positions[asset][key]]))
                     found = link.upstream_of(one, sources.now) & lost

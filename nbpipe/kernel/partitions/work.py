@@ -65,7 +65,7 @@ class PartitionWork:
         self._batch: _Batch
         self._last: _Batch | None = None
         self._failures: list[tuple[str, BaseException, str]] = []
-        self._failed = 0
+        self._failed: set[str] = set()
 
     # --- the loop ---
 
@@ -177,7 +177,7 @@ class PartitionWork:
             with self._teller.quiet():
                 yield
         except PartitionSkipped as skipped:
-            self._skip(batch, dict.fromkeys(batch.keys, skipped.reason))
+            self._skip(batch, {**dict.fromkeys(batch.keys, skipped.reason), **execution.context.skipped})
         except (Exception, SystemExit) as error:
             self._skip(batch, execution.context.skipped)
             self._lost(batch.left, error, self._bench.told(execution, error))
@@ -261,8 +261,8 @@ class PartitionWork:
     def _skip(self, batch: _Batch, reasons: Mapping[str, str]) -> None:
         """Note partitions that had nothing to do."""
         bench, execution = self._bench, batch.execution
-        keys = [key for key in batch.keys if key in reasons]
-        if not keys:
+        told = {key: bench.redacted(reasons[key]) for key in batch.keys if key in reasons}
+        if not told:
             return
         self._commits.flush()
         left = bench.left(execution)
@@ -276,20 +276,20 @@ class PartitionWork:
                     position=(position := self._commits.position(spec.key, key)),
                     recipe=recipe,
                     inputs=self._sources[spec.key].fingerprint(position),
-                    reason=reasons[key],
+                    reason=told[key],
                     run_id=bench.run_id,
                     at=left.at,
                 )
                 for key in batch.left[spec.key]
-                if key in reasons
+                if key in told
             ]
             self._commits.skip(found)
-            batch.left[spec.key] = {key: None for key in batch.left[spec.key] if key not in reasons}
-        for key in keys:
-            self._teller.tell(key, "skipped", f" ({reasons[key]})")
-        if self._teller.alone:
-            say(f"{self._cell.label}: skipped ({reasons[keys[0]]})")
-            self._show_skipped(keys[0])
+            batch.left[spec.key] = {key: None for key in batch.left[spec.key] if key not in told}
+        for key, reason in told.items():
+            self._teller.tell(key, "skipped", f" ({reason})")
+            if self._teller.alone:
+                say(f"{self._cell.label}: skipped ({reason})")
+                self._show_skipped(key)
 
     def _show_skipped(self, key: str) -> None:
         """Bind what a person sees of a partition that had nothing to do: an older value, or None."""
@@ -306,7 +306,7 @@ class PartitionWork:
             self._commits.fail(asset, list(each), message)
         self._sieve.fail(keys)
         self._failures.append((keys[0] if keys else "", error, message))
-        self._failed += len(keys)
+        self._failed.update(keys)
         for key in keys:
             self._teller.tell(key, "failed", f" ({message})")
 
@@ -320,7 +320,7 @@ class PartitionWork:
         told = "; ".join(f"{key}: {message}" if key else message for key, _, message in self._failures[:_TOLD])
         more = f"; and {len(self._failures) - _TOLD:,} more" if len(self._failures) > _TOLD else ""
         total = len(self._keys)
-        error = PartitionsFailedError(f"{self._failed:,} of {total:,} partitions failed: {told}{more}")
+        error = PartitionsFailedError(f"{len(self._failed):,} of {total:,} partitions failed: {told}{more}")
         error.__cause__ = self._failures[0][1]
         show_below(error, self._failures[0][1])
         return error
