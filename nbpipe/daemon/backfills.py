@@ -145,9 +145,14 @@ class _Execution:
         self._tell()
 
     def give_up(self) -> None:
-        """Leave the backfill to be resumed, because of an error of ours, and let nothing run on."""
+        """Leave the backfill to be resumed, because of an error of ours, and let nothing run on.
+
+        Runs in the queue of a backfill that another process has taken over are no longer ours to cancel.
+        """
         with contextlib.suppress(StateError):
-            for run_id in self._active:
+            found = self._kept.backfill(self._id)
+            taken = found is not None and found.worker not in (None, self._worker)
+            for run_id in () if taken and self._driver.queued else self._active:
                 self._store.request_cancel(run_id, at=clock.now())
         self._driver.carrier.close()
         with contextlib.suppress(StateError):

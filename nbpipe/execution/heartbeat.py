@@ -67,9 +67,11 @@ class Heartbeat:
                 if clock.monotonic() >= due:
                     self._store.beat(self._worker, self._kind, at=clock.now())
                     due = clock.monotonic() + BEAT
-                if asked or revision == (revision := self._store.revision()):
+                now = self._store.revision()
+                if asked or revision == now:
                     continue
                 reason = self._look()
+                revision = now  # only what was looked at counts as seen
                 if reason is not None:
                     asked = True
                     self._cancel(reason)

@@ -129,8 +129,8 @@ def succeed(asset, key):
     return "success"
 
 
-def driver(store, root, specs, outcome=succeed, *, parallel=2, news=None):
+def driver(store, root, specs, outcome=succeed, *, parallel=2, news=None, queued=False):
     runs = FakeRuns(store, outcome)
     project = FakeProject(root, specs)
     listening = {} if news is None else {"on_news": news}
-    return BackfillDriver(store, project, runs, root=root, parallel=parallel, **listening), runs
+    return BackfillDriver(store, project, runs, root=root, parallel=parallel, queued=queued, **listening), runs

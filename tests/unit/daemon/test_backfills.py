@@ -9,6 +9,7 @@ import pytest
 from nbpipe import clock
 from nbpipe.errors import ConflictError, RefusedError, UnknownNameError
 from nbpipe.execution.reconcile import GONE
+from nbpipe.execution.workers import this_worker
 from nbpipe.storage.memory import InMemoryStateStore
 from tests.runs import opened
 from tests.stores import WORKER
@@ -198,3 +199,22 @@ def test_who_was_taken_for_dead_stops(store, project):
     with pytest.raises(ConflictError):
         work.work(backfill.id)
     assert store.backfills.backfill(backfill.id).worker == WORKER
+
+
+@pytest.mark.parametrize("queued", [True, False])
+def test_one_that_was_taken_over_cancels_its_own_runs_and_none_that_others_wait_for(
+    store, project, monkeypatch, queued
+):
+    specs = [asset("day", "", DAY)]
+    backfill = made(store, specs, {"day": DAYS})
+    work, runs = driver(store, project, specs, queued=queued)
+
+    def start(run_id, *, parallel, done):
+        runs.runs.append(run_id)  # and stays in the queue
+        if len(runs.runs) == 2:
+            assert store.backfills.claim(backfill.id, WORKER, at=clock.now(), instead_of=this_worker())
+
+    monkeypatch.setattr(runs, "start", start)
+    with pytest.raises(ConflictError):
+        work.work(backfill.id)
+    assert {store.run(run_id).status for run_id in runs.runs} == {"queued" if queued else "canceled"}
