@@ -59,7 +59,7 @@ def command(workspace: Workspace, *, once: bool, until_idle: bool, on_stop: str)
     with owned(kernels=_kernels(workspace), warm=warm) as warm_processes:
         processes = Processes(CommandStarter(root=workspace.root, env=workspace.env, warm=warm_processes))
         with stop_signals(lambda _: bell.ring("stop")):
-            _lead(workspace, processes, bell, log, once=once, until_idle=once or until_idle)
+            lead(workspace, processes, bell, log, once=once, until_idle=once or until_idle)
             if on_stop == "finish":
                 _finish(processes, bell, log)
         left = tuple(run_id for run_id, started in processes.runs.items() if started.code is None)
@@ -67,7 +67,20 @@ def command(workspace: Workspace, *, once: bool, until_idle: bool, on_stop: str)
     return DaemonEnd(left_running=left)
 
 
-def _lead(workspace: Workspace, processes: Processes, bell: Bell, log: Log, *, once: bool, until_idle: bool) -> None:
+def lead(workspace: Workspace, processes: Processes, bell: Bell, log: Log, *, once: bool, until_idle: bool) -> None:
+    """Lead, or stand by, until the bell rings `stop`; in the main thread, as all that a daemon decides.
+
+    Args:
+        workspace: the project.
+        processes: start what is carried out.
+        bell: wakes and stops it.
+        log: what it says.
+        once: look at each schedule and sensor once.
+        until_idle: end when nothing is left to do.
+
+    Raises:
+        RefusedError: it was to end when nothing is left to do, and another process leads.
+    """
     from nbpipe.commands.daemon_project import SavedWorkspace
     from nbpipe.core.automation.records import Lease
     from nbpipe.daemon.assembly import parts_of
