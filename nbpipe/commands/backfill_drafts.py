@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +21,7 @@ from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.parameters import canonical
 from nbpipe.core.partitions.subsets import PartitionSubset, nothing
 from nbpipe.core.runs.parameter_checks import parameters_for
+from nbpipe.core.runs.partition_refusals import when
 from nbpipe.core.runs.planning import plan_run
 from nbpipe.core.runs.refusals import refuse_broken
 from nbpipe.errors import RefusedError, UsageError
@@ -101,6 +103,8 @@ def draft(workspace: Workspace, wish: Wish) -> Draft:
     if targets.notes and not targets.subsets:
         told = "; ".join(targets.notes)
         raise RefusedError(f"nothing can be executed: {told}; select what they need too, or repair what failed")
+    if not targets.subsets:
+        targets = msgspec.structs.replace(targets, notes=_empty(workspace, specs, now))
     specs = tuple(spec for spec in specs if spec.key in targets.subsets)
     blocks, _ = blocks_of(specs, workspace.book, single_run=wish.single_run)
     found = Draft(wish=wish, specs=specs, targets=targets, blocks=blocks)
@@ -137,6 +141,16 @@ def record(workspace: Workspace, wish: Wish) -> tuple[Backfill | None, Draft]:
     requested = {key: Portion(requested=subset.families) for key, subset in found.targets.subsets.items()}
     kept.create(backfill, requested, msgspec.json.encode(orders))
     return backfill, found
+
+
+def _empty(workspace: Workspace, specs: tuple[AssetSpec, ...], now: datetime) -> tuple[str, ...]:
+    """Say of selected sets without partitions when they will have some."""
+    sets = {spec.key: workspace.book.of(spec.key) for spec in specs}
+    return tuple(
+        f"{key} has no partitions yet: {when(of, now)}"
+        for key, of in sets.items()
+        if of is not None and not of.count(now)
+    )
 
 
 def _with_siblings(workspace: Workspace, keys: tuple[str, ...]) -> tuple[str, ...]:

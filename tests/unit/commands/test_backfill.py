@@ -56,6 +56,8 @@ def test_a_dry_run_tells_what_would_be_done_and_records_nothing(project_of_days:
     said = terminal("backfill", "day", "--partitions", "2024-01-03", "--dry-run")
     assert said.status == 0
     assert "1 in 1 run; nothing was started" in said.out
+    several = terminal.json("backfill", "day", "--partitions", "2024-01-09, 2024-01-02..2024-01-03", "--dry-run")
+    assert several["assets"][0]["partitions"] == ["2024-01-02..2024-01-03", "2024-01-09"]
     assert terminal.json("backfill", "day", "--all", "--single-run", "--dry-run")["runs"] == 1
     assert terminal.json("backfill", "start", "day", "--all", "--dry-run")["total"] == 14
     assert terminal.json("backfill", "--all", "--dry-run", "day")["total"] == 14
@@ -70,6 +72,7 @@ def test_a_dry_run_tells_what_would_be_done_and_records_nothing(project_of_days:
         (("day", "--all", "--missing"), "--all means every partition"),
         (("day", "--partitions", "2024-01-09..2024-01-02"), "comes before"),
         (("day", "--partitions", "2024-02-31"), "day"),
+        (("day", "--partitions", "2024-01-02", "--partitions", "2024-01-04"), "--partitions 2024-01-02,2024-01-04"),
         (("nothing", "--all"), "there is no asset 'nothing'"),
         (("other", "--partitions", "2024-01-01"), "has partitions"),
         (("day", "--all", "--param", "scal=2"), "scal"),
@@ -126,6 +129,16 @@ def test_it_does_not_go_on_when_an_asset_has_gone_or_has_other_partitions(projec
     edit_cell(project_of_days / "a.ipynb", 1, "day = 1")
     assert terminal("backfill", "resume", backfill_id).status == 2
     assert terminal.json("backfill", "list")[0]["status"] == "queued"
+
+
+def test_a_set_without_keys_is_nothing_to_do_and_says_how_to_fill_it(project: Path, terminal):
+    write_notebook(project / "a.ipynb", ["%%asset orders --partitions dynamic:customers\norders = partition.key"])
+    said = terminal("backfill", "orders", "--all")
+    assert said.status == 0
+    assert "orders has no partitions yet: add keys with `nbpipe partitions add customers KEY`" in said.out
+    assert len(terminal.json("backfill", "orders", "--missing", "--dry-run")["notes"]) == 1
+    terminal("partitions", "add", "customers", "New York")
+    assert terminal.json("backfill", "orders", "--missing", "--dry-run")["total"] == 1
 
 
 def test_within_a_run_nothing_is_started(project_of_days: Path, monkeypatch: pytest.MonkeyPatch, capsys):
