@@ -113,10 +113,13 @@ def flush_together(files: Collection[Path], folders: Collection[Path]) -> None:
     Raises:
         OSError: the first one that was met; the others were tried.
     """
-    number = len(files) + len(folders)
-    if not number:
+    if len(files) <= 1:  # starting threads would take longer
+        for path in files:
+            flush_path(path)
+        for path in folders:
+            _flush_folder(path)
         return
-    with ThreadPoolExecutor(min(_AT_ONCE, number), thread_name_prefix="nbpipe-flush") as pool:
+    with ThreadPoolExecutor(min(_AT_ONCE, len(files)), thread_name_prefix="nbpipe-flush") as pool:
         begun = [pool.submit(flush_path, path) for path in files]
         begun += [pool.submit(_flush_folder, path) for path in folders]
     for each in begun:

@@ -36,6 +36,9 @@ KERNEL = (
     "nbpipe.storage.sqlite",
     "runpy",
     "nbpipe.kernel.step",
+    "nbpipe.kernel.partitions.planned",
+    "nbpipe.kernel.partitions.work",
+    "nbpipe.storage.sql_partitions",
     "nbpipe.kernel.forked",
     "fsspec.implementations.local",
 )
