@@ -45,7 +45,8 @@ def failure_lines(failures: tuple[RunAsset, ...]) -> list[str]:
         f"{shown((row.error or 'failed').partition(chr(10))[0])}"
         for row in failures[:_NAMED]
     ]
-    return lines + ([f"and {len(failures) - _NAMED:,} more failures"] if len(failures) > _NAMED else [])
+    more = len(failures) - _NAMED
+    return lines + ([f"and {more:,} more failure{'s' * (more > 1)}"] if more > 0 else [])
 
 
 def _silent(news: BackfillNews) -> None:

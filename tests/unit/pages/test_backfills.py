@@ -104,8 +104,9 @@ def test_rates_are_told_so_that_people_can_count(rate, said):
     assert rate_text(rate) == said
 
 
-def test_many_failures_of_one_run_are_cut_short():
-    rows = tuple(RunAsset(run_id="r", asset="day", partition=f"k{n}", outcome="failed", error="x\ny") for n in range(9))
-    lines = failure_lines(rows)
+@pytest.mark.parametrize(("number", "last"), [(5, "day@k4: x"), (6, "and 1 more failure"), (9, "and 4 more failures")])
+def test_many_failures_of_one_run_are_cut_short(number, last):
+    rows = [RunAsset(run_id="r", asset="day", partition=f"k{n}", outcome="failed", error="x\ny") for n in range(number)]
+    lines = failure_lines(tuple(rows))
     assert lines[0] == "day@k0: x"
-    assert lines[-1] == "and 4 more failures"
+    assert lines[-1] == last
