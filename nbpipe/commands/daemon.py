@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ import msgspec
 
 from nbpipe.commands.surface import current_surface, does_nothing_here
 from nbpipe.commands.workspace import Workspace
+from nbpipe.core.runs.tasks import DEFAULT_KERNEL
 
 if TYPE_CHECKING:
     from nbpipe.daemon.bell import Bell
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from nbpipe.daemon.processes import Processes
 
 _GLANCE = 0.25
-_DEFAULT_KERNEL = "python3"
+#: Environments that are kept warm besides this process's own.
+_MOST = 3
 
 
 class DaemonEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +59,14 @@ def command(workspace: Workspace, *, once: bool, until_idle: bool, on_stop: str)
     bell = Bell()
     log = LineLog(sys.stdout, json=current_surface().data, secrets=lambda: workspace.secrets)
     warm = workspace.config.executor.kernels == "warm"
-    with owned(kernels=_kernels(workspace), warm=warm) as warm_processes:
+    with (
+        stop_signals(lambda _: bell.ring("stop")),
+        owned(kernels=_other_kernels(workspace), warm=warm) as warm_processes,
+    ):
         processes = Processes(CommandStarter(root=workspace.root, env=workspace.env, warm=warm_processes))
-        with stop_signals(lambda _: bell.ring("stop")):
-            lead(workspace, processes, bell, log, once=once, until_idle=once or until_idle)
-            if on_stop == "finish":
-                _finish(processes, bell, log)
+        lead(workspace, processes, bell, log, once=once, until_idle=once or until_idle)
+        if on_stop == "finish":
+            _finish(processes, bell, log)
         left = tuple(run_id for run_id, started in processes.runs.items() if started.code is None)
         log(f"stopped{f'; {len(left)} runs go on' if left else ''}", event="stopped")
     return DaemonEnd(left_running=left)
@@ -111,13 +116,15 @@ def _finish(processes: Processes, bell: Bell, log: Log) -> None:
             return
 
 
-def _kernels(workspace: Workspace) -> list[str]:
-    """Return the kernels of the project's notebooks, the most frequent first."""
-    from collections import Counter
+def _other_kernels(workspace: Workspace) -> list[str]:
+    """Return the kernels of the project's notebooks that are not Jupyter's usual one.
 
+    That one is this process's own environment, as a rule, which the processes of runs need anyway.
+    """
     locations = workspace.config.locations
     used: Counter[str] = Counter()
     for notebook in workspace.definitions.notebooks.values():
         location = locations.get(notebook.location)
-        used[(location.kernel if location else None) or notebook.kernel or _DEFAULT_KERNEL] += 1
-    return [name for name, _ in used.most_common(4)]
+        used[(location.kernel if location else None) or notebook.kernel or DEFAULT_KERNEL] += 1
+    del used[DEFAULT_KERNEL]
+    return [name for name, _ in used.most_common(_MOST)]

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nbpipe import settings
 from nbpipe.daemon.processes import Process
+from nbpipe.execution.requests import stable_hashes
+from nbpipe.execution.warm.environments import this_environment
 from nbpipe.execution.warm.owning import WarmProcesses
 from nbpipe.execution.warm.workers import WarmWorkers
 
@@ -19,6 +22,8 @@ class CommandStarter:
         """Start them for a project and environment; `warm` are the warm processes to fork from, if wanted."""
         self._root, self._env = root, env
         self._warm = None if warm is None else WarmWorkers(warm)
+        if warm is not None:  # ready before the first run
+            warm.prepare(this_environment({**settings.inherited(), **stable_hashes()}))
 
     def start(self, what: Sequence[str], log: Path) -> Process:
         """See `Starter`."""
