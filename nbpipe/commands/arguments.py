@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -32,9 +33,20 @@ def parameter_option(function: _F) -> _F:
 
 def partition_options(function: _F) -> _F:
     """Take `--partition K` or `--partitions A..B`: `partition` and `partitions`, of which at most one is given."""
-    several = click.option("--partitions", metavar="A..B", help="Of the partitions, those from A to B; * for all.")
-    one = click.option("--partition", metavar="K", help="Of the partitions, the one with this key.")
+    several = range_option("partitions", "Of the partitions, those from A to B; * for all; commas between several.")
+    one = click.option(
+        "--partition",
+        metavar="K",
+        multiple=True,
+        callback=_once,
+        help="Of the partitions, the one with this key.",
+    )
     return one(several(function))
+
+
+def range_option(name: str, text: str) -> Callable[[_F], _F]:
+    """Take `--partitions A..B` at most once: ranges with commas between them, or None."""
+    return click.option("--partitions", name, metavar="A..B", multiple=True, callback=_once, help=text)
 
 
 def only_one(partition: str | None, partitions: str | None) -> None:
@@ -49,6 +61,20 @@ def only_one(partition: str | None, partitions: str | None) -> None:
 
 def _joined(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str:  # noqa: ARG001 - click's signature
     return " ".join(value).strip()
+
+
+def _once(
+    context: click.Context,  # noqa: ARG001 - click's signature
+    parameter: click.Parameter,
+    value: tuple[str, ...],
+) -> str | None:
+    """Refuse an option that is given several times: click would take the last one and drop the others."""
+    if len(value) > 1:
+        raise UsageError(
+            f"{parameter.opts[0]} is given {len(value)} times: write all in one, with commas: "
+            f"--partitions {shlex.quote(','.join(value))}"
+        )
+    return value[0] if value else None
 
 
 def _assignments(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbpipe import clock
-from nbpipe.commands.arguments import parameter_option, selection_argument
+from nbpipe.commands.arguments import parameter_option, range_option, selection_argument
 from nbpipe.commands.surface import current_surface, does_nothing_here
 from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import RefusedError, UnknownNameError
@@ -51,7 +51,7 @@ def command() -> None:
 
 @command.command(_START)
 @selection_argument
-@click.option("--partitions", "ranges", metavar="A..B", help="From A to B, and what these feed.")
+@range_option("ranges", "From A to B, and what these feed; commas between several.")
 @click.option("--all", "everything", is_flag=True, help="Every partition; of time, those whose window has ended.")
 @click.option("--missing", is_flag=True, help="Those that were never computed.")
 @click.option("--failed", is_flag=True, help="Those whose latest attempt failed.")

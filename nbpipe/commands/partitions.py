@@ -11,13 +11,13 @@ import click
 import msgspec
 
 from nbpipe import clock
-from nbpipe.commands.dynamic_keys import KeysAdded, KeysDeleted, add_keys, delete_keys
-from nbpipe.commands.partition_references import is_partitioned, partition_set
+from nbpipe.commands.dynamic_keys import KeysAdded, KeysDeleted, add_keys, delete_keys, dynamic_sets
+from nbpipe.commands.partition_references import is_partitioned, partition_state
 from nbpipe.commands.references import whole_asset
 from nbpipe.commands.surface import current_surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.references import parse_reference
-from nbpipe.errors import DefinitionError, UsageError
+from nbpipe.errors import UsageError
 
 if TYPE_CHECKING:
     from nbpipe.core.partitions.sets import Dimension
@@ -94,6 +94,8 @@ def show(workspace: Workspace, asset: str) -> PartitionsFound:
     if reference.partition:
         raise UsageError(f"partitions shows all of them: leave out @{reference.partition}, or use nbpipe show {asset}")
     key = whole_asset(asset, "partitions").asset
+    if key not in workspace.definitions.assets:
+        _refuse_set(workspace, key)
     workspace.settle()
     return partitions_found(workspace, key, shown=None if current_surface().data else _SHOWN)
 
@@ -127,13 +129,10 @@ def partitions_found(workspace: Workspace, asset: str, *, shown: int | None = No
     Raises:
         UnknownNameError: there is no such asset.
         UsageError: it has no partitions.
+        DefinitionError: its declaration can't be used.
     """
-    of = partition_set(workspace, asset)
-    now = clock.now()
-    state = workspace.partition_states().get(asset)
-    if state is None:
-        raise DefinitionError(f"the partitions of {asset} can't be told: nbpipe validate says what is wrong with them")
-    counts = state.counts
+    now, state = clock.now(), partition_state(workspace, asset)
+    of, counts = state.of, state.counts
     ranges, more = _ranges(state, shown, now)
     return PartitionsFound(
         asset=asset,
@@ -146,6 +145,16 @@ def partitions_found(workspace: Workspace, asset: str, *, shown: int | None = No
         ranges=ranges,
         more=msgspec.UNSET if shown is None else more,
     )
+
+
+def _refuse_set(workspace: Workspace, name: str) -> None:
+    """Refuse a dynamic set in the place of an asset, and name the assets whose keys it has."""
+    users = dynamic_sets(workspace).get(name)
+    if users:
+        raise UsageError(
+            f"{name} is a dynamic set of keys, not an asset: nbpipe partitions {users[0]} shows them; add and delete "
+            f"some with nbpipe partitions add {name} KEY... and nbpipe partitions delete {name} KEY..."
+        )
 
 
 def _ranges(

@@ -102,7 +102,7 @@ def _chosen(workspace: Workspace, reference: Reference) -> Families | None:
         return None
     from nbpipe.core.partitions.ranges import parse_range
 
-    if ".." not in reference.partition and "*" not in reference.partition:
+    if not any(sign in reference.partition for sign in ("..", "*", ",")):
         position_of(workspace, reference)  # its error names the nearest key
     return parse_range(partition_set(workspace, reference.asset), reference.partition, clock.now()).families
 

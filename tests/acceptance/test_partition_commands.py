@@ -102,6 +102,7 @@ def test_a_whole_notebook_runs_for_the_latest_partitions(project: Path) -> None:
         (["day", "--partitions", "2024-02-02.."], "a key is missing"),
         (["luck", "--partition", "c"], "there is no partition of luck 'c': keys are a, b"),
         (["luck", "--partition", "a", "--partitions", "a..b"], "give only one of them"),
+        (["luck", "--partition", "a", "--partition", "b"], "write all in one, with commas: --partitions a,b"),
         (["month", "--partition", "2024-02-01"], "would work: day month --partitions 2024-02-01..2024-02-29"),
         (["*", "--stale"], "partitions are missing or stale, too many for one run"),
     ],

@@ -1,7 +1,8 @@
 """The text form of some partitions.
 
-    range = KEY | KEY ".." KEY | part { "|" part }       of several dimensions
-    part  = "*" | KEY | KEY ".." KEY                     keys of one dimension
+    ranges = range { "," range }
+    range  = KEY | KEY ".." KEY | part { "|" part }      of several dimensions
+    part   = "*" | KEY | KEY ".." KEY                    keys of one dimension
 
 Both ends belong to a range. With several dimensions, `2024-01-01|eu..2024-01-31|us` is each dimension from its first to
 its last key (a box); the same is `2024-01-01..2024-01-31|eu..us`, and `*` is all of a dimension. A text that is a key
@@ -24,7 +25,7 @@ WHAT = "range of partitions"
 
 
 def parse_range(of: PartitionSet, text: str, now: datetime) -> PartitionSubset:
-    """Read a range of keys of a set.
+    """Read a range of keys of a set, or several with commas between them.
 
     Keys of windows that have not ended are taken as they are; `*` stops at `now`.
 
@@ -34,18 +35,15 @@ def parse_range(of: PartitionSet, text: str, now: datetime) -> PartitionSubset:
     text = text.strip()
     if of.is_valid(text):
         return single(of, text)
-    rows = [cut(WHAT, text, "|", piece.column, piece.end) for piece in cut(WHAT, text, "..")]
-    number = len(of.dimensions)
-    if len(rows) == 2 and all(len(row) == number for row in rows):
-        ends = list(zip(rows[0], rows[1], strict=True))
-        parts = [_between(text, part, low, high) for part, (low, high) in zip(of.dimensions, ends, strict=True)]
-    else:
-        pieces = cut(WHAT, text, "|")
-        if len(pieces) != number:
-            form = "|".join(part.name or "KEY" for part in of.dimensions)
-            raise fail(WHAT, text, 0, f"a key has the form {form}, a range {form}..{form}")
-        parts = [_part(text, part, piece, now) for part, piece in zip(of.dimensions, pieces, strict=True)]
-    return box(of, tuple(parts))
+    pieces = cut(WHAT, text, ",")
+    if len(pieces) == 1:
+        return _range(of, text, pieces[0], now)
+    found = nothing(of)
+    for piece in pieces:
+        if not piece.text:
+            raise fail(WHAT, text, piece.column, "a key is missing at this comma: remove it")
+        found |= single(of, piece.text) if of.is_valid(piece.text) else _range(of, text, piece, now)
+    return found
 
 
 def parse_ranges(of: PartitionSet, texts: Iterable[str], now: datetime) -> PartitionSubset:
@@ -81,6 +79,22 @@ def iterate_ranges(subset: PartitionSubset) -> Iterator[str]:
 def label_of(texts: tuple[str, ...], number: int) -> str:
     """Return one text for a person: the key or range, or how many partitions there are."""
     return texts[0] if len(texts) == 1 else f"{number:,} partitions"
+
+
+def _range(of: PartitionSet, text: str, whole: Word, now: datetime) -> PartitionSubset:
+    """Read the part of a text that is one range."""
+    rows = [cut(WHAT, text, "|", piece.column, piece.end) for piece in cut(WHAT, text, "..", whole.column, whole.end)]
+    number = len(of.dimensions)
+    if len(rows) == 2 and all(len(row) == number for row in rows):
+        ends = list(zip(rows[0], rows[1], strict=True))
+        parts = [_between(text, part, low, high) for part, (low, high) in zip(of.dimensions, ends, strict=True)]
+    else:
+        pieces = cut(WHAT, text, "|", whole.column, whole.end)
+        if len(pieces) != number:
+            form = "|".join(part.name or "KEY" for part in of.dimensions)
+            raise fail(WHAT, text, whole.column, f"a key has the form {form}, a range {form}..{form}")
+        parts = [_part(text, part, piece, now) for part, piece in zip(of.dimensions, pieces, strict=True)]
+    return box(of, tuple(parts))
 
 
 def _stretches(dimension: TimeDimension, ordinals: BitMap) -> Iterator[tuple[int, int]]:

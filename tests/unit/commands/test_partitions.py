@@ -117,6 +117,7 @@ def test_an_empty_dynamic_set_says_how_to_add_keys(shop, terminal):
         (["partitions"], "partitioned are city, daily, orders, sales"),
         (["partitions", "dialy"], "did you mean 'daily'?"),
         (["partitions", "plain"], "plain has no partitions"),
+        (["partitions", "customers"], "customers is a dynamic set of keys, not an asset: nbpipe partitions orders"),
         (["partitions", "daily@2024-01-01"], "nbpipe show daily@2024-01-01"),
         (["partitions", "daily", "--jsn"], "did you mean --json?"),
         (["partitions", "add", "custmers", "a"], "did you mean 'customers'?"),
@@ -280,6 +281,13 @@ def test_one_partition_is_wiped(january, terminal):
     assert terminal.json("partitions", "daily")["ranges"]["missing"] == ["2024-01-03", "2024-01-11..2024-01-31"]
 
 
+def test_several_partitions_are_wiped(january, terminal):
+    found = terminal.json("wipe", "daily@2024-01-03,2024-01-05..2024-01-06", "--yes")
+    assert (found["partitions"], found["values"]) == (3, 4)
+    ranges = terminal.json("partitions", "daily")["ranges"]
+    assert ranges["missing"] == ["2024-01-03", "2024-01-05..2024-01-06", "2024-01-11..2024-01-31"]
+
+
 def test_a_range_is_wiped_in_pieces(january, terminal, monkeypatch):
     monkeypatch.setattr("nbpipe.commands.wipe._AT_ONCE", 3)
     with Workspace.open(january) as workspace:
@@ -352,6 +360,7 @@ def test_a_wipe_shows_how_far_it_is(january):
         ("daily@2024-01-03..2024-01-01", "write 2024-01-01..2024-01-03"),
         ("daily@2024-01-03..", "a key is missing"),
         ("daily@2024-01-40", "there is no partition '2024-01-40'"),
+        ("daily@2024-01-03,2024-01-40", "column 12: there is no partition '2024-01-40'"),
         ("daily@2024-01-03#1", "about a whole partition: leave out #1"),
         ("plain@x", "plain has no partitions"),
         ("plain@x..y", "plain has no partitions"),

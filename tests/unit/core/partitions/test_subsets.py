@@ -36,6 +36,10 @@ THREE = parse_partitions("a=static:1,2 x date=daily:2024-01-08 x b=static:x,y")
         (THREE, "1..2|2024-01-08|y", ["1|2024-01-08|y", "2|2024-01-08|y"]),
         (parse_partitions("static:a..b,'c|d',e"), "a..b", ["a..b"]),
         (parse_partitions("static:a..b,'c|d',e"), "'a..b'..'c|d'", ["a..b", "c|d"]),
+        (DAYS, "2024-01-05, 2024-01-01..2024-01-02,2024-01-02", ["2024-01-01", "2024-01-02", "2024-01-05"]),
+        (BOTH, "2024-01-02|us,2024-01-01..2024-01-02|eu", ["2024-01-01|eu", "2024-01-02|eu", "2024-01-02|us"]),
+        (parse_partitions("static:'a,b',a,'c d',b"), "a,b", ["a,b"]),
+        (parse_partitions("static:'a,b',a,'c d',b"), "c d, a, b", ["a", "c d", "b"]),
     ],
 )
 def test_ranges_include_both_ends(of, text, keys):
@@ -51,6 +55,8 @@ def test_ranges_include_both_ends(of, text, keys):
         (DAYS, "2023-01-03..2024-01-01", 0, "the first one is 2024-01-01"),
         (DAYS, "2024-01-01..2024-01-02..2024-01-03", 24, "two ends"),
         (DAYS, "", 0, "missing"),
+        (DAYS, "2024-01-01, 2024-01-0x", 12, "no partition '2024-01-0x'"),
+        (DAYS, "2024-01-01,", 11, "missing at this comma"),
         (BOTH, "2024-01-02", 0, r"date\|region"),
         (BOTH, "2024-01-02|e..2024-01-03|eu", 11, "did you mean|keys are"),
         (parse_partitions("dynamic:customers"), "a..b", 0, "no keys yet"),
