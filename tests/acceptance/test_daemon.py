@@ -32,6 +32,20 @@ finally:
 #: What the daemon may never import: it is to stay small, and no code of others runs in it.
 _FOREIGN = {"papermill", "nbformat", "nbclient", "jupyter_client", "pandas", "numpy", "pyarrow", "alembic"}
 
+_FAILS_ONCE = """%%asset b --pool db
+from pathlib import Path
+if not Path("ok").exists():
+    Path("ok").touch()
+    1 / 0
+b = 1"""
+
+_WAITS = """%%asset slow --pool db
+from pathlib import Path
+import time
+while not Path("go").exists():
+    time.sleep(0.1)
+slow = 1"""
+
 
 @pytest.fixture
 def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
@@ -99,7 +113,7 @@ def test_a_schedule_of_a_notebook_runs_in_a_small_process(project: Path, termina
     events = [
         json.loads(line).get("event") for line in (project / "said.txt").read_text().splitlines() if "event" in line
     ]
-    assert [event for event in events if event not in ("definitions",)] == [
+    assert [event for event in events if event != "definitions"] == [
         "leading",
         "tick",
         "run_started",
@@ -187,8 +201,7 @@ def test_a_job_is_run_by_hand(project: Path, terminal: Terminal) -> None:
         [
             "%job days day --retries 1\n%job bad b --retries 1",
             "%%asset day --partitions daily:2024-01-01 --pool db\nday = partition.key",
-            "%%asset b --pool db\nfrom pathlib import Path\nif not Path('ok').exists():\n    Path('ok').touch()\n"
-            "    1 / 0\nb = 1",
+            _FAILS_ONCE,
         ],
     )
     found = terminal.json("job", "run", "days")
@@ -235,7 +248,7 @@ def test_a_queued_run_says_what_it_waits_for(project: Path, terminal: Terminal) 
         project / "a.ipynb",
         [
             f"%schedule one --at {in_seconds(4)} --select slow\n%schedule two --at {in_seconds(5)} --select other",
-            "%%asset slow --pool db\nfrom pathlib import Path\nimport time\nwhile not Path('go').exists():\n    time.sleep(.1)\nslow = 1",
+            _WAITS,
             "%%asset other --pool db\nother = 2",
         ],
     )

@@ -1,0 +1,114 @@
+"""What `[retention]` does not keep goes, a little at a time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from nbpipe.core.automation.records import Tick
+from nbpipe.daemon.retention import RetentionPart
+from nbpipe.execution.records import RUNS
+from nbpipe.execution.workers import this_worker
+from nbpipe.loading.automation_tables import Keep
+from nbpipe.loading.config import Config, Retention
+from tests.stores import run as queued
+from tests.unit.daemon.automation import NOON, World, after, ended
+
+DAYS = (400, 100, 60, 10, 1)
+"""Days before noon."""
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def run_id(days: float) -> str:
+    return f"{int(after(days=-days).timestamp() * 1000):012x}00000000"
+
+
+def filled(world, **retention):
+    """Record runs with records, and ticks, of some days; return the part."""
+    world.project.config = Config(retention=Retention(**retention))
+    duty = world.lead()
+    for days in DAYS:
+        at, number = after(days=-days), run_id(days)
+        world.store.create_run(queued(number, created_at=at), [], [], b"")
+        ended(world.store, number, "success", at)
+        (world.project.root / RUNS / number).mkdir(parents=True)
+        world.store.automation.begin(duty.lease, "schedule", "s", since=at - timedelta(seconds=1))
+        tick = Tick(source="schedule", name="s", scheduled_at=at, status="skipped", at=at)
+        assert world.store.automation.tick(duty.lease, tick) is not None
+    return RetentionPart(duty)
+
+
+def kept(world):
+    runs = {run.id for run in world.store.runs()}
+    folders = {path.name for path in (world.project.root / RUNS).iterdir()}
+    return (
+        tuple(days for days in DAYS if run_id(days) in runs),
+        tuple(days for days in DAYS if run_id(days) in folders),
+        tuple((NOON - tick.at).days for tick in reversed(world.store.automation.ticks("default", "schedule", "s"))),
+    )
+
+
+def tidied(world, part):
+    """Let the hour come, and the part do all that it has to."""
+    world.time = NOON
+    part.act(NOON)
+    at = after(minutes=2)
+    for _ in range(100):
+        again = part.act(at)
+        if again > at + timedelta(minutes=1):
+            return again
+    raise AssertionError("it never comes to rest")
+
+
+@pytest.mark.parametrize(
+    ("retention", "runs", "folders", "ticks"),
+    [
+        ({}, DAYS[1:], DAYS[2:], DAYS[3:]),
+        ({"runs": Keep(number=2)}, DAYS[3:], DAYS[3:], DAYS[3:]),
+        ({"runs": Keep(), "records": Keep(), "ticks": Keep()}, DAYS, DAYS, DAYS),
+        ({"runs": Keep(), "records": Keep(number=1), "ticks": Keep(number=4)}, DAYS, DAYS[4:], DAYS[1:]),
+    ],
+)
+def test_what_is_old_or_too_much_goes(world, retention, runs, folders, ticks):
+    part = filled(world, **retention)
+    tidied(world, part)
+    found = kept(world)
+    assert found == (runs, folders, ticks)
+
+
+def test_records_of_active_runs_and_young_folders_stay(world):
+    part = filled(world)
+    active = run_id(200)
+    world.store.create_run(queued(active, created_at=after(days=-200)), [], [], b"")
+    world.store.claim_run(active, this_worker(), at=NOON)
+    names = [active, run_id(-0.001), "not-a-run"]
+    for name in names:
+        (world.project.root / RUNS / name).mkdir(parents=True)
+    tidied(world, part)
+    assert all((world.project.root / RUNS / name).is_dir() for name in names)
+
+
+def test_old_values_are_removed_by_another_process_once_a_day(world):
+    part = filled(world)
+    tidied(world, part)
+    assert world.starter.processes == []
+    part.act(after(minutes=11))
+    (process,) = world.starter.processes
+    assert process.what == ("gc",)
+    part.act(after(minutes=12))
+    process.code = 2
+    world.processes.cleaning.log.write_text("the disk is gone")
+    part.act(after(minutes=13))
+    assert world.said == ["old values could not be removed: the disk is gone"]
+    assert world.processes.cleaning is None
+    part.act(after(days=1, minutes=12))
+    assert len(world.starter.processes) == 2
+
+
+def test_once_leaves_it_to_others(world):
+    assert RetentionPart(world.lead(once=True)).act(NOON) is None
