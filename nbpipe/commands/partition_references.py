@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.references import Reference, reference_text
-from nbpipe.errors import RefusedError, UnknownNameError, UsageError
+from nbpipe.errors import DefinitionError, RefusedError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
     from nbpipe.core.partitions.sets import PartitionSet, Position
+    from nbpipe.core.partitions.state import PartitionState
     from nbpipe.core.partitions.subsets import Families
     from nbpipe.core.records import Materialization
 
@@ -33,6 +34,21 @@ def partition_set(workspace: Workspace, asset: str) -> PartitionSet:
     found = workspace.book.of(workspace.asset(asset).key)
     if found is None:
         raise UsageError(f"{asset} has no partitions: only assets with --partitions have keys")
+    return found
+
+
+def partition_state(workspace: Workspace, asset: str) -> PartitionState:
+    """Return which partitions of an asset are what.
+
+    Raises:
+        UnknownNameError: there is no such asset.
+        UsageError: it has no partitions.
+        DefinitionError: its declaration can't be used.
+    """
+    partition_set(workspace, asset)  # says what is wrong
+    found = workspace.partition_states().get(asset)
+    if found is None:
+        raise DefinitionError(f"the partitions of {asset} can't be told: nbpipe validate says what is wrong with them")
     return found
 
 

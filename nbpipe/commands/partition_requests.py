@@ -8,7 +8,7 @@ from datetime import datetime
 from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetSpec
-from nbpipe.core.partitions.state import PartitionState
+from nbpipe.core.partitions.state import UNSOUND_STATUSES
 from nbpipe.core.partitions.subsets import PartitionSubset
 from nbpipe.core.runs.partition_choice import follow, translated
 from nbpipe.core.runs.partition_plans import PartitionRequest, read_roots
@@ -18,9 +18,6 @@ from nbpipe.errors import RefusedError
 
 #: So many missing and stale partitions are executed without being asked for one by one.
 _MOST = 100
-
-#: What `--stale` executes.
-_STALE = ("missing", "stale", "failed")
 
 
 class Wording:
@@ -75,7 +72,7 @@ def stale_request(
     now, specs, book = clock.now(), specs_of(workspace, keys), workspace.book
     there = executed(workspace, [spec.key for spec in specs])
     states = workspace.partition_states(parameters)
-    wanted = {spec.key: _wanted(states[spec.key]) for spec in specs if spec.key in states}
+    wanted = {spec.key: states[spec.key].subset(*UNSOUND_STATUSES) for spec in specs if spec.key in states}
     roots = wording.roots(specs, workspace, now)
     if roots is not None:
         inside = follow(specs, book, roots, there, now).subsets
@@ -140,10 +137,6 @@ def specs_of(workspace: Workspace, keys: Iterable[str]) -> list[AssetSpec]:
     assets = workspace.definitions.assets
     every = {other for key in keys if key in assets for other in assets[key].siblings if other in assets}
     return [assets[key] for key in workspace.graph.arrange(every)]
-
-
-def _wanted(state: PartitionState) -> PartitionSubset:
-    return state.subset(*_STALE)  # type: ignore[arg-type]  # mypy widens the literals of a tuple to str
 
 
 def _refuse_many(wanted: Mapping[str, PartitionSubset]) -> None:

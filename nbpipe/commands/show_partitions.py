@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from nbpipe.commands.partition_references import position_of
+from nbpipe.commands.partition_references import partition_state, position_of
 from nbpipe.commands.references import history
 from nbpipe.commands.show import PartitionRow, PartitionsOfAsset, Shown
 from nbpipe.commands.status import numbers_of
@@ -16,7 +16,6 @@ from nbpipe.core.partitions.state import PartitionState
 from nbpipe.core.partitions.subsets import PartitionSubset, last_positions
 from nbpipe.core.references import Reference
 from nbpipe.core.staleness import Assessment
-from nbpipe.errors import DefinitionError
 
 _LATEST = 10
 
@@ -31,14 +30,12 @@ def of_partition(workspace: Workspace, reference: Reference) -> Shown:
     """
     asset, key, _ = reference
     position_of(workspace, reference)
-    states = workspace.partition_states()
-    if asset not in states:
-        raise DefinitionError(f"the partitions of {asset} can't be told: nbpipe validate says what is wrong with them")
-    node, _ = explained_partition(workspace, states, asset, key)
-    detail = _detail(workspace, states[asset], key)
+    state = partition_state(workspace, asset)
+    node, _ = explained_partition(workspace, workspace.partition_states(), asset, key)
+    detail = _detail(workspace, state, key)
     return Shown(
         partition=key,
-        window=states[asset].of.window(key),
+        window=state.of.window(key),
         status=node.status,
         reasons=node.reasons,
         notes=node.notes,

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import msgspec
 
 from nbpipe.core.partitions.book import PartitionBook
-from nbpipe.core.partitions.sets import Dimension, PartitionSet, TimeDimension
+from nbpipe.core.partitions.layouts import layout_of
 from nbpipe.core.partitions.spec_syntax import parse_partitions
 from nbpipe.errors import RefusedError
 
@@ -29,24 +29,16 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 def refuse_other_partitions(backfill_id: str, orders: Orders, book: PartitionBook) -> None:
     """Refuse to go on where the partitions that were recorded are none of today's, or mean something else.
 
-    Another begin or end, and other keys in a list, leave what is recorded what it is.
+    Another begin or end, and other keys in a list, leave what is recorded what it is: see `layouts`.
 
     Raises:
         RefusedError: names the asset.
     """
     for asset, spec in orders.sets.items():
         of = book.of(asset)
-        if of is None or _kinds(of) != _kinds(parse_partitions(spec)):
+        if of is None or layout_of(of) != layout_of(parse_partitions(spec)):
             today = "none" if of is None else str(of)
             raise RefusedError(
                 f"backfill {backfill_id} can't go on: {asset} had the partitions {spec} when it began, and has {today} "
                 "now; start a new one"
             )
-
-
-def _kinds(of: PartitionSet) -> list[tuple[str, object]]:
-    return [(part.name, _kind(part)) for part in of.dimensions]
-
-
-def _kind(part: Dimension) -> object:
-    return part.grain if isinstance(part, TimeDimension) else part.source

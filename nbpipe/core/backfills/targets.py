@@ -12,15 +12,14 @@ from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.partitions.book import PartitionBook
 from nbpipe.core.partitions.fitting import link as fitted
 from nbpipe.core.partitions.links import WHOLE
-from nbpipe.core.partitions.state import PartitionState, PartitionStatus
+from nbpipe.core.partitions.state import UNSOUND_STATUSES, PartitionState, PartitionStatus
 from nbpipe.core.partitions.subsets import PartitionSubset, everything, nothing, single
 from nbpipe.core.runs.partition_choice import follow
 from nbpipe.core.runs.partition_plans import read_roots
 from nbpipe.core.runs.partition_refusals import lacking_text
 from nbpipe.errors import UsageError
 
-#: In the order in which they are written.
-STATUSES: tuple[PartitionStatus, ...] = ("missing", "failed", "stale")
+STATUSES = UNSOUND_STATUSES
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

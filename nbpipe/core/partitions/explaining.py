@@ -15,6 +15,7 @@ from nbpipe.core.partitions.chunks import PartitionFacts, joined
 from nbpipe.core.partitions.inputs import is_same_data
 from nbpipe.core.partitions.links import Link
 from nbpipe.core.partitions.ranges import iterate_ranges
+from nbpipe.core.partitions.recipes import UNKNOWN_RECIPE
 from nbpipe.core.partitions.sets import Outer
 from nbpipe.core.partitions.state import PartitionState, Standing, fed_by, troubling
 from nbpipe.core.partitions.subsets import (
@@ -26,9 +27,6 @@ from nbpipe.core.partitions.subsets import (
     union,
 )
 from nbpipe.core.reasons import FAILED, NEVER, NEWER
-
-UNKNOWN_RECIPE = ("code changed",)
-"""Why a partition is out of date whose recipe is not known."""
 
 _EARLIER = "an earlier partition is missing, failed or stale"
 _SOME_UPSTREAM = f"an upstream {NEWER}"

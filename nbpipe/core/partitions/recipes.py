@@ -15,6 +15,9 @@ import msgspec
 from nbpipe.core.partitions.chunks import number_of
 from nbpipe.core.records import Materialization, NewMaterialization
 
+UNKNOWN_RECIPE = ("code changed",)
+"""Why a partition is out of date whose recipe is not known."""
+
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 

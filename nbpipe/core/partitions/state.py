@@ -37,6 +37,8 @@ from nbpipe.core.selection import AssetStatus
 
 PartitionStatus: TypeAlias = Literal["running", "failed", "missing", "stale", "skipped", "fresh"]
 STATUSES: tuple[PartitionStatus, ...] = ("running", "failed", "missing", "stale", "skipped", "fresh")
+UNSOUND_STATUSES: tuple[PartitionStatus, ...] = ("missing", "failed", "stale")
+"""What a run or a backfill can be asked to make good, in the order in which it is written."""
 
 _NONE: Families = MappingProxyType({})
 _NO_FACTS = PartitionFacts({})

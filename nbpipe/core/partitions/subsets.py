@@ -51,10 +51,6 @@ class PartitionSubset(msgspec.Struct, frozen=True):
     def __iter__(self) -> Iterator[str]:
         return map(self.of.key, self.positions())
 
-    def complement(self, now: datetime) -> PartitionSubset:
-        """Return the other partitions of the set: of time, those whose window has ended."""
-        return everything(self.of, now) - self
-
     def positions(self) -> Iterator[Position]:
         """Yield positions in the order of keys: by the first dimension, then by the second, and so on. Lazy."""
         place = self.of.inner
@@ -73,13 +69,9 @@ class PartitionSubset(msgspec.Struct, frozen=True):
                 for inner in dimensions[place].ordered(together):
                     yield from ((key, inner) for key, bitmap in found if inner in bitmap)
 
-    def to_bytes(self) -> bytes:
-        """Return a compressed form, which does not hold the set."""
-        return families_to_bytes(self.families)
-
 
 def families_to_bytes(families: Families) -> bytes:
-    """Return a compressed form."""
+    """Return a compressed form, which does not hold the set."""
     rows = []
     for outer, bitmap in sorted(families.items()):
         packed = bitmap.copy()
@@ -102,15 +94,6 @@ def families_from_bytes(data: bytes) -> Families:
     if number != _FORMAT:
         raise StateError(f"kept partitions have format {number}, this version reads {_FORMAT}: update nbpipe")
     return compact(families)
-
-
-def subset_from_bytes(of: PartitionSet, data: bytes) -> PartitionSubset:
-    """Return the partitions that `PartitionSubset.to_bytes` wrote.
-
-    Raises:
-        StateError: the data is none of ours.
-    """
-    return PartitionSubset(of, families_from_bytes(data))
 
 
 def nothing(of: PartitionSet) -> PartitionSubset:

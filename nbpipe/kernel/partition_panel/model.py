@@ -11,14 +11,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from nbpipe.commands.partition_references import partition_set
+from nbpipe.commands.partition_references import partition_state
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.partitions.explaining import partition_notes, partition_reasons
 from nbpipe.core.partitions.ranges import parse_range
 from nbpipe.core.partitions.records import PartitionDetail
-from nbpipe.core.partitions.state import STATUSES, PartitionState, PartitionStatus
+from nbpipe.core.partitions.state import STATUSES, UNSOUND_STATUSES, PartitionState, PartitionStatus
 from nbpipe.core.partitions.subsets import PartitionSubset
-from nbpipe.errors import DefinitionError
 from nbpipe.views.partitions import Counts, Look, PartitionsView, partitions_view
 from nbpipe.views.partitions_axes import Window
 
@@ -28,7 +27,7 @@ PARTS: Mapping[str, tuple[PartitionStatus, ...]] = {
     "the missing ones": ("missing",),
     "the failed ones": ("failed",),
     "the stale ones": ("stale",),
-    "all that are not fresh": ("missing", "failed", "stale"),
+    "all that are not fresh": UNSOUND_STATUSES,
 }
 ALL = next(iter(PARTS))
 _OUT = 4
@@ -223,10 +222,4 @@ class PartitionsModel:
         return self.view
 
     def _read(self) -> PartitionState:
-        partition_set(self.workspace, self.asset)  # says what is wrong
-        found = self.workspace.partition_states().get(self.asset)
-        if found is None:
-            raise DefinitionError(
-                f"the partitions of {self.asset} can't be told: nbpipe validate says what is wrong with them"
-            )
-        return found
+        return partition_state(self.workspace, self.asset)

@@ -9,15 +9,13 @@ from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.drift import FileHash, made_reasons
 from nbpipe.core.partitions.chunks import ChunkFacts
 from nbpipe.core.partitions.inputs import is_same_data
-from nbpipe.core.partitions.recipes import Recipe
+from nbpipe.core.partitions.recipes import UNKNOWN_RECIPE, Recipe
 from nbpipe.core.partitions.sets import CHUNK, Position
 from nbpipe.core.ports import StateStore
 from nbpipe.core.reasons import FAILED, NEVER, NEWER, value_reasons
 from nbpipe.kernel.partitions.reading import Sources
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_UNKNOWN = ("code changed",)
-"""Why a partition is out of date whose recipe is not known."""
 
 
 class Judge:
@@ -74,11 +72,6 @@ class Judge:
             found += self._newer(position, recorded)
         return (*found, *failed)
 
-    def is_skipped(self, position: Position) -> bool:
-        """Return whether a partition had nothing to do when it was executed last, and has no value."""
-        chunk, offset = self._chunk(position)
-        return offset in chunk.skipped and offset not in chunk.materialized
-
     def _chunk(self, position: Position) -> tuple[ChunkFacts, int]:
         outer, inner = position
         return self._facts.chunk((outer, inner // CHUNK)), inner % CHUNK
@@ -87,7 +80,7 @@ class Judge:
         number = next((number for number, made in chunk.codes if offset in made), 0)
         if number not in self._drift:
             recipe = self._recipes.get(number)
-            self._drift[number] = _UNKNOWN if recipe is None else self._compared(recipe)
+            self._drift[number] = UNKNOWN_RECIPE if recipe is None else self._compared(recipe)
         return self._drift[number]
 
     def _compared(self, recipe: Recipe) -> tuple[str, ...]:

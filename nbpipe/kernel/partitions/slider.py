@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -40,7 +41,7 @@ class PartitionControls(widgets.VBox):  # type: ignore[misc]  # ipywidgets has n
         try:
             self._shown = self._move(self._shown[row].of, dimension, key)
         except NbpipeError as error:
-            self._told.value = _escaped(str(error))
+            self._told.value = html.escape(str(error), quote=False)
         self._quiet = True  # following is no moving
         try:
             for each, shown in zip(self._rows, self._shown, strict=True):
@@ -110,13 +111,11 @@ class _Menu:
         self.widget.observe(lambda change: moved(change["new"]) if change["new"] else None, names="value")
 
     def show(self, key: str) -> None:
-        """Go to a key."""
+        """Go to a key, which may have been added since the control was made."""
+        if isinstance(self.widget, widgets.Dropdown) and key not in self.widget.options:
+            self.widget.options = (*self.widget.options, key)
         self.widget.value = key
 
 
 def _control(part: Dimension, moved: Callable[[str], None]) -> _Slider | _Menu:
     return _Slider(part, moved) if isinstance(part, TimeDimension) else _Menu(part, moved)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

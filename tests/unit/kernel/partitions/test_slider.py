@@ -93,3 +93,11 @@ def test_a_choice_that_fails_changes_nothing(notebook):
     assert keys(controls)[0] == "2024-01-31"
     assert controls.children[0].children[1].value == 30
     controls.close()
+
+
+def test_a_key_that_was_added_meanwhile_can_be_followed(controls, notebook, monkeypatch):
+    longer = parse_partitions("date=daily:2024-01-01..2024-01-31 x region=static:eu,us,asia")
+    monkeypatch.setitem(SETS_PARSED, "both", longer)
+    notebook.choices = notebook.choices.with_key([longer], "2024-01-09|asia")
+    controls.children[0].children[1].value = 8
+    assert keys(controls)[2] == "2024-01-09|asia"
