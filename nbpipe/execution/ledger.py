@@ -103,8 +103,9 @@ class Ledger:
         for key in partitioned:
             self._fail_partitions(key, error)
         account = error
-        if partitioned:
-            account = self._partitions.account(partitioned[0])
+        counted = next((key for key in partitioned if self._partitions.outcome(key).failed), None)
+        if counted is not None:
+            account = self._partitions.account(counted)
             account = f"{account} ({where})" if where and where not in account else account
         self.note(account)
         planned = self._whole(assets)

@@ -319,8 +319,8 @@ class PartitionWork:
     def _error(self) -> PartitionsFailedError:
         told = "; ".join(f"{key}: {message}" if key else message for key, _, message in self._failures[:_TOLD])
         more = f"; and {len(self._failures) - _TOLD:,} more" if len(self._failures) > _TOLD else ""
-        total = len(self._keys)
-        error = PartitionsFailedError(f"{len(self._failed):,} of {total:,} partitions failed: {told}{more}")
+        number = f"{len(self._failed):,} of {len(self._keys):,} partitions failed: " if self._failed else ""
+        error = PartitionsFailedError(f"{number}{told}{more}")  # none failed: the body gave more than it should
         error.__cause__ = self._failures[0][1]
         show_below(error, self._failures[0][1])
         return error

@@ -141,6 +141,15 @@ def test_failures_are_counted_and_the_first_one_is_told():
     assert (outcome.executed, outcome.partial, outcome.outcomes) == (("day",), ("day",), {"day": "failed"})
 
 
+def test_an_error_that_fails_no_partition_is_told_as_it_is():
+    world = World(specs=SPECS[:1])
+    world.commit("day", *DAYS)
+    error = "DefinitionError: asset day gave a value for 'x' (a.ipynb, cell 1)"
+    assert world.ledger.fail(("day",), error, where="a.ipynb, cell 1") == error
+    outcome = world.ledger.close("success", None)
+    assert (outcome.status, outcome.error, outcome.executed) == ("failure", error, ("day",))
+
+
 def test_the_failure_of_the_only_partition_is_not_counted():
     world = World(specs=SPECS[2:3])
     told = world.ledger.fail(("month",), "ValueError: boom (a.ipynb, cell 1)", where="a.ipynb, cell 1")
