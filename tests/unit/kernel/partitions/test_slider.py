@@ -74,7 +74,7 @@ def test_a_key_that_is_none_is_told(controls):
     text.value = "k7"
     assert keys(controls)[3] == "k7"
     text.value = "<b>"
-    assert "there is no partition '&lt;b>'" in controls.children[-1].value
+    assert "there is no partition '&lt;b&gt;'" in controls.children[-1].value
     assert text.value == "k7"
 
 
