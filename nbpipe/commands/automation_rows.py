@@ -89,6 +89,12 @@ class SensorRow(msgspec.Struct, frozen=True, kw_only=True):
     jobs: tuple[str, ...] = ()
     notify: tuple[str, ...] = ()
     stopped: bool = False
+    """It is declared so."""
+    on: bool | None = None
+    """Whether it is asked: as declared, unless somebody has started or stopped it."""
+    last: TickRow | None = None
+    """Its last tick."""
+    cursor: str | None = None
     declared_in: str | None = None
     cell_id: str | None = None
     error: str | None = None
@@ -140,7 +146,11 @@ def schedule_rows(workspace: Workspace) -> list[ScheduleRow]:
 
 def sensor_rows(workspace: Workspace) -> list[SensorRow]:
     """Return all sensors by name."""
-    found = [_sensor_row(sensor) for sensor in workspace.definitions.sensors.values()]
+    kept = states(workspace)
+    found = [
+        _with_ticks(workspace, sensor, kept.get(("sensor", sensor.name)))
+        for sensor in workspace.definitions.sensors.values()
+    ]
     broken = (SensorRow(name=name, error=text) for name, text in _unusable(workspace, "sensor"))
     return sorted([*found, *broken], key=_by_name)
 
@@ -195,6 +205,14 @@ def _with_history(
     last = tick_rows(workspace, "schedule", schedule.name, 1) if state is not None else []
     coming = upcoming(schedule, now, 1) if on else ()
     return msgspec.structs.replace(row, on=on, last=last[0] if last else None, next=coming[0] if coming else None)
+
+
+def _with_ticks(workspace: Workspace, sensor: SensorDef, state: AutomationState | None) -> SensorRow:
+    """Return a row with what the state store knows."""
+    on = not sensor.stopped if state is None or state.on is None else state.on
+    last = tick_rows(workspace, "sensor", sensor.name, 1)
+    cursor = None if state is None else state.cursor
+    return msgspec.structs.replace(_sensor_row(sensor), on=on, last=last[0] if last else None, cursor=cursor)
 
 
 def _schedule_row(schedule: ScheduleDef) -> ScheduleRow:

@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "backfill": "Compute many partitions in many runs; list, show, cancel or resume.",
         "job": "List jobs: work with a name; run one.",
         "schedule": "List schedules; start, stop or preview one; show its ticks.",
-        "sensor": "List sensors.",
+        "sensor": "List sensors; start, stop or try one; show its ticks and cursor.",
         "daemon": "Carry out what schedules, sensors and backfills ask for, until it is told to stop.",
         "partitions": "Show partitions of an asset by status; add and delete keys.",
         "load": "Tell where a stored value is.",

@@ -62,9 +62,16 @@ def new_run(
 
 
 def copied(
-    store: StateStore, project: DaemonProject, planned: PlannedRun, origin: Origin, *, run_id: str, at: datetime
+    store: StateStore,
+    project: DaemonProject,
+    planned: PlannedRun,
+    origin: Origin,
+    *,
+    run_id: str,
+    at: datetime,
+    durable: bool = True,
 ) -> NewRun:
-    """Copy the notebooks of a plan, and return its run to be queued.
+    """Copy the notebooks of a plan, and return its run to be queued; for `durable` see `submit`.
 
     Raises:
         RefusedError: a notebook is gone, can't be read, or was changed since the plan was made.
@@ -79,6 +86,7 @@ def copied(
         origin=origin,
         definitions=planned.definitions,
         sources=planned.sources,
+        durable=durable,
     )
     assert keeper.run is not None  # noqa: S101 - `submit` gave it
     return keeper.run

@@ -13,7 +13,7 @@ import msgspec
 
 from nbpipe import clock, settings
 from nbpipe.core.records import Run
-from nbpipe.errors import ExecutionError
+from nbpipe.errors import ExecutionError, NbpipeError
 from nbpipe.loading.automation_tables import Notify
 
 #: Seconds before each further attempt.
@@ -96,11 +96,17 @@ def tell(name: str, notify: Notify, news: News, *, pauses: Sequence[float] = PAU
             else:
                 _mail(notify, news)
         except Exception as problem:  # noqa: BLE001 - whatever a network comes up with: it must not end the daemon
-            words = " ".join(str(problem).split())[:_LONGEST_ERROR]
+            words = " ".join(_words(problem).split())[:_LONGEST_ERROR]
             error = settings.redacted(f"{name} could not be told: {type(problem).__name__}: {words}", secrets)
         else:
             return ""
     return error
+
+
+def _words(problem: Exception) -> str:
+    """Return what may be said of an error: one about a URL may quote a part of it, and the URL may be the secret."""
+    quotes = isinstance(problem, ValueError) or type(problem).__module__ == "http.client"
+    return "the url can't be used" if quotes and not isinstance(problem, NbpipeError) else str(problem)
 
 
 def _call(url: str, kind: str, news: News) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -21,6 +22,8 @@ from nbpipe.errors import NbpipeError, RefusedError, StateError, UnknownNameErro
 
 #: How long a run key is remembered after it was asked for last.
 KEYS_LAST = timedelta(days=90)
+#: Runs whose notebooks are flushed to the disk one after the other; those of more runs all at once.
+_FEW = 8
 #: Seconds of planning after which the other parts have their turn.
 _SLICE = 0.1
 
@@ -48,6 +51,7 @@ class Launch:
         self._error = wanted.failed
         self._runs: list[NewRun] = []
         self._seen: dict[str, str] = {}
+        self._one_by_one = len(wanted.answer.runs) <= _FEW or not hasattr(os, "sync")
         self._plans: dict[object, PlannedRun | None] = {}
         self._work = iter(()) if self._error else self._plan()
 
@@ -76,7 +80,7 @@ class Launch:
             StateError: the state store does not work; this may be tried again.
         """
         wanted, duty = self._wanted, self._duty
-        now = max(clock.now(), wanted.at)
+        now = max(duty.now(), wanted.at)
         status: TickStatus = "failed" if self._error else "launched" if self._runs else "skipped"
         tick = Tick(
             source="sensor",
@@ -86,6 +90,8 @@ class Launch:
             reason=self._reason(),
             at=now,
         )
+        if self._runs and not self._one_by_one:
+            os.sync()
         recorded = duty.store.automation.tick(
             duty.lease,
             tick,
@@ -133,12 +139,12 @@ class Launch:
         answer, duty = self._wanted.answer, self._duty
         for change in answer.partitions:
             partitions = duty.store.partitions
-            partitions.add_keys(duty.env, change.name, change.add, at=clock.now())
-            partitions.remove_keys(duty.env, change.name, change.delete, at=clock.now())
+            partitions.add_keys(duty.env, change.name, change.add, at=self._duty.now())
+            partitions.remove_keys(duty.env, change.name, change.delete, at=self._duty.now())
             yield
         keys = [request.run_key for request in answer.runs if request.run_key is not None]
         if keys:
-            found = duty.store.automation.seen_keys(duty.env, self.sensor.name, keys, at=clock.now())
+            found = duty.store.automation.seen_keys(duty.env, self.sensor.name, keys, at=self._duty.now())
             self._seen = dict(found)
         job = self._job() if answer.runs else None
         for request in answer.runs:
@@ -171,7 +177,9 @@ class Launch:
             if planned is None:
                 return None
             try:
-                new = copied(duty.store, duty.project, planned, origin, run_id=clock.new_id(), at=at)
+                new = copied(
+                    duty.store, duty.project, planned, origin, run_id=clock.new_id(), at=at, durable=self._one_by_one
+                )
                 break
             except RefusedError:  # perhaps a notebook was saved in between
                 if not (again and duty.project.look()):

@@ -38,6 +38,8 @@ class Programs:
             if sensor.cell is not None and sensor.kind == "cell":
                 by_notebook[sensor.cell.notebook].append(sensor)
         definitions = project.definitions
+        for path in self._made_from.keys() - by_notebook.keys():
+            del self._made_from[path]
         for path, here in by_notebook.items():
             notebook, facts = definitions.notebooks.get(path), project.facts(path)
             if notebook is None or facts is None or self._made_from.get(path) == (notebook.content_hash, here):

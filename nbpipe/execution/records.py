@@ -58,21 +58,28 @@ def cleared(content: bytes, name: str) -> bytes:
     return msgspec.json.format(msgspec.json.encode(notebook), indent=1) + b"\n"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file so that a reader sees the old or the new content, and a crash leaves one of them."""
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace a file so that a reader sees the old or the new content, and a crash leaves one of them.
+
+    Args:
+        path: the file.
+        content: all of it.
+        durable: it survives the loss of power; otherwise the caller sees to that, for many files at once.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name[:40]}.{clock.new_id()}.tmp")
     try:
         with draft.open("xb") as file:  # who may read it is what the person's umask says
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
-    if hasattr(os, "O_DIRECTORY"):
+    if durable and hasattr(os, "O_DIRECTORY"):
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)

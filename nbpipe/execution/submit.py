@@ -72,6 +72,7 @@ def submit(
     origin: Origin = Origin(),  # noqa: B008 - immutable
     definitions: Definitions | None = None,
     sources: Mapping[str, str] = MappingProxyType({}),
+    durable: bool = True,
 ) -> Run:
     """Queue a run and copy its notebooks, without outputs, to where their records will be.
 
@@ -84,6 +85,7 @@ def submit(
         origin: why there is a run.
         definitions: what the plan was made from.
         sources: source text by component hash, kept with what is materialized.
+        durable: the copies survive the loss of power; otherwise the caller sees to that, for many runs at once.
 
     Raises:
         RefusedError: a notebook is gone, can't be read, or was changed since the plan was made.
@@ -105,7 +107,7 @@ def submit(
         row.output: _copy(root, step, known.get(step.notebook)) for row, step in zip(steps, plan.steps, strict=True)
     }
     for output, content in copies.items():
-        write_atomically(root / output, content)
+        write_atomically(root / output, content, durable=durable)
     partition, assets = _places(store, plan, run_id, at)
     run = Run(
         id=run_id,

@@ -210,6 +210,24 @@ class LiveSession:
         for cell_id, source in executed:
             self.live.execute(cell_id, source)
 
+    # --- sensor cells ---
+
+    def located(self, magic: str, line: str, body: str) -> Located:
+        """Return the declaring cell that runs, whose magic is called with this line and body."""
+        return self._current.located(line, body, magic)
+
+    def names_for(self, cell_id: str | None) -> tuple[Collection[str], Collection[str]]:
+        """Return the names of plain cells that a sensor sees, and those that it does not see.
+
+        Of a cell that is not saved nobody knows what stands above it: it sees all.
+        """
+        self.workspace.reload()
+        self._read_saved()
+        resolution = self._resolve()
+        every = resolution.setup_names
+        visible = resolution.names_above(cell_id) if cell_id and resolution.has(cell_id) else every
+        return visible, (every | set(self.known_assets())) - visible
+
     # --- asset cells ---
 
     def admit(self, line: str, body: str) -> AssetCell | None:

@@ -40,6 +40,10 @@ class LiveResolution:
             and all((project.root / path).is_file() == found for path, found in self._files.items())
         )
 
+    def has(self, cell_id: str) -> bool:
+        """Tell whether there is such a cell."""
+        return cell_id in self._cells
+
     def cell(self, cell_id: str) -> CellDef:
         """Return the definition of one cell."""
         return self.resolved.notebook.cells[self._cells[cell_id]]

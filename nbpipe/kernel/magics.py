@@ -60,9 +60,9 @@ class PipelineMagics(Magics):
             lines[name] = self._command(name)
         for name in DECLARING_LINE_MAGICS:
             lines[name] = declaring(name, shell)
-        cells: dict[str, Callable[..., Any]] = {"asset": self.asset}
-        for name in LATER_CELL_MAGICS:
-            cells[name] = _refusal(name, shell)
+        cells: dict[str, Callable[..., Any]] = {"asset": self.asset, SENSOR: self.sensor}
+        for name in LATER_CELL_MAGICS - {SENSOR}:
+            cells[name] = _refusal(name)
         self.magics = {"line": lines, "cell": cells}
 
     @no_var_expand
@@ -77,6 +77,14 @@ class PipelineMagics(Magics):
             prepared, cells = session.admit(line, cell), session.cells
         if prepared is not None:
             session.committed(prepared, cells.execute(prepared))
+
+    @no_var_expand
+    def sensor(self, line: str, cell: str) -> Any:
+        """Ask a sensor, and show what it would launch: a trial."""
+        __tracebackhide__ = True
+        from nbpipe.kernel.sensors.dry_run import sensor_cell
+
+        return sensor_cell(self._session(), line, cell)
 
     @no_var_expand
     def asset_line(self, line: str) -> Any:
@@ -154,12 +162,9 @@ class PipelineMagics(Magics):
         return session
 
 
-def _refusal(name: str, shell: InteractiveShell) -> Callable[..., None]:
+def _refusal(name: str) -> Callable[..., None]:
     def refuse(line: str, cell: str) -> None:  # noqa: ARG001 - the signature of a magic
         __tracebackhide__ = True
-        session = session_of(shell)
-        if name == SENSOR and session is not None and session.in_step:
-            return  # it is there for the daemon: in a job of the whole notebook it does nothing
         raise IPythonUsageError(f"%%{name} is not available in this version of nbpipe")
 
     refuse.__doc__ = f"%%{name} is not available in this version."

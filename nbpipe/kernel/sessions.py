@@ -35,13 +35,13 @@ class CurrentCell(NamedTuple):
     source: str
     cell_id: str | None
 
-    def located(self, line: str, body: str) -> Located:
-        """Return the cell of an asset magic that is called with this line and body."""
+    def located(self, line: str, body: str, magic: str = "asset") -> Located:
+        """Return the cell of a declaring magic that is called with this line and body."""
         split = split_cell(self.source)
-        if split.magic == "asset" and split.line.split() == line.split():
+        if split.magic == magic and split.line.split() == line.split():
             return Located(self.source, split.first_line, self.cell_id)
         # The magic was called by code (`%run other.ipynb`, `run_cell_magic`), not written as this cell.
-        return Located(f"%%asset {line}\n{body}", 2, None)
+        return Located(f"%%{magic} {line}\n{body}", 2, None)
 
 
 class Session(Protocol):

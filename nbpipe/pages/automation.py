@@ -70,12 +70,15 @@ def sensors(rows: Sequence[SensorRow]) -> Page:
             _watched(row),
             ", ".join([*([f"job {row.job}"] if row.job else []), *(f"notification {name}" for name in row.notify)]),
             row.declared_in or _CONFIGURATION,
-            Part("declared as stopped", "dim") if row.stopped else "",
+            Part("on", "good") if row.on else Part("stopped", "dim"),
+            Part("")
+            if row.last is None
+            else Part(f"{row.last.status} {time_text(row.last.at)}", _TICK[row.last.status]),
         )
         for row in rows
         if row.error is None
     ]
-    return _page(("sensor", "looks at", "runs", "declared in", ""), good, rows)
+    return _page(("sensor", "looks at", "runs", "declared in", "", "last tick"), good, rows)
 
 
 def preview(data: Preview) -> Page:

@@ -24,6 +24,7 @@ from nbpipe.kernel.namespaces import body_module
 from nbpipe.kernel.redaction import told_error
 from nbpipe.kernel.sensors.context import SensorContext
 from nbpipe.kernel.shells import transformer
+from nbpipe.kernel.tracebacks import start_at
 from nbpipe.settings import blotted, secret_values
 
 
@@ -70,7 +71,11 @@ def ask(shell: InteractiveShell, evaluation: Evaluation, names: Mapping[str, Any
         "context": SensorContext(program.sensor, evaluation.last_tick_at),
     }
     module = body_module(before)
-    value = _run(shell, body, split.body, module)
+    try:
+        value = _run(shell, body, split.body, module)
+    except BaseException as error:
+        start_at(shell, error, body.filename)
+        raise
     after = vars(module)
     own = after.get(program.sensor, before.get(program.sensor))
     if program.sensor in after and own is not before.get(program.sensor):

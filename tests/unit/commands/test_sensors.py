@@ -1,0 +1,77 @@
+"""Sensors from a terminal: on and off, ticks, cursor, and a trial that changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.notebooks import write_notebook
+
+INBOX = (
+    "%%sensor inbox --job nightly --every 5\nprint('looked')\ncursor = 'end'\n"
+    "[RunRequest(run_key=name) for name in names]"
+)
+
+
+@pytest.fixture
+def sensors(shop: Path) -> Path:
+    """The shop, with sensors."""
+    write_notebook(
+        shop / "sensors.ipynb",
+        [
+            "%load_ext nbpipe\n%job nightly group:shop\n%sensor after --asset orders --job nightly",
+            "names = ['a', 'b']",
+            INBOX,
+            "%%sensor broken --job nightly\n\n1/0",
+        ],
+    )
+    return shop
+
+
+def test_a_trial_shows_what_would_be_launched_and_records_nothing(sensors, terminal):
+    found = terminal.json("sensor", "tick", "inbox")
+    assert (found["status"], found["requests"], found["cursor_before"], found["cursor"]) == ("launched", 2, None, "end")
+    assert [run["run_key"] for run in found["runs"]] == ["a", "b"]
+    assert found["output"] == "looked"
+    out = terminal("sensor", "tick", "inbox").out
+    assert "sensor inbox would launch 2 runs" in out
+    assert "nothing was launched, recorded or kept" in out
+    assert terminal.json("sensor", "ticks", "inbox") == []
+    assert terminal.json("runs") == []
+    assert terminal.json("sensor", "cursor", "inbox")["cursor"] is None
+
+
+def test_a_trial_of_one_that_fails_names_the_line(sensors, terminal):
+    found = terminal.json("sensor", "tick", "broken")
+    assert (found["status"], found["reason"]) == (
+        "failed",
+        "sensors.ipynb, cell 4, line 3: ZeroDivisionError: division by zero",
+    )
+
+
+def test_a_trial_of_one_that_waits_for_assets(sensors, terminal):
+    assert terminal.json("sensor", "tick", "after")["status"] == "skipped"
+    assert terminal("sensor", "cursor", "after", "--set", "0").status == 0
+    assert terminal("materialize", "orders").status == 0
+    found = terminal.json("sensor", "tick", "after")
+    assert (found["status"], found["requests"]) == ("launched", 1)
+
+
+def test_the_cursor_is_shown_set_and_cleared(sensors, terminal):
+    assert terminal("sensor", "cursor", "inbox").out.strip() == "sensor inbox keeps nothing"
+    assert terminal("sensor", "cursor", "inbox", "--set", "2024-01-01").out.strip() == "2024-01-01"
+    assert terminal.json("sensor", "tick", "inbox")["cursor_before"] == "2024-01-01"
+    assert terminal.json("sensor", "tick", "inbox", "--cursor", "x")["cursor_before"] == "x"
+    assert terminal.json("sensor", "cursor", "inbox", "--clear")["cursor"] is None
+    assert terminal("sensor", "cursor", "inbox", "--clear", "--set", "x").status == 2
+    assert "there is no sensor 'inbux': did you mean 'inbox'?" in terminal("sensor", "cursor", "inbux").err
+
+
+def test_a_sensor_is_stopped_and_started(sensors, terminal):
+    assert "sensor inbox is stopped" in terminal("sensor", "stop", "inbox").out
+    rows = {row["name"]: row for row in terminal.json("sensor", "list")}
+    assert (rows["inbox"]["on"], rows["after"]["on"]) == (False, True)
+    assert "no daemon is running" in terminal("sensor", "start", "inbox").out
+    assert "sensor inbox" not in terminal("sensor", "list").err
+    assert {row["name"]: row["on"] for row in terminal.json("sensor", "list")}["inbox"] is True
