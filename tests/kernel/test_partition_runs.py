@@ -239,6 +239,14 @@ def test_an_interrupted_commit_is_not_repeated(running, monkeypatch):
         assert [each.version for each in found] == [1]
 
 
+def test_what_was_being_made_durable_when_somebody_interrupted_is_not_committed(running, monkeypatch):
+    _bad_flush(monkeypatch, 3, KeyboardInterrupt())
+    with running([f"%%asset a --partitions {DAYS}\na = 1"], partitions=FIRST) as job:
+        assert isinstance(job.run(0).error, KeyboardInterrupt)
+        assert len(job.workspace.store.partitions.facts("default", "a").materialized[()]) == 2
+        assert list(job.outcomes("a").values()) == ["success", "success", "queued", "queued", "queued"]
+
+
 def test_an_interrupt_lets_all_of_a_batch_wait_again(running):
     body = f"%%asset a --partitions {DAYS}\na = partition.keys\nraise KeyboardInterrupt"
     with running([body], partitions=FIRST) as job:
@@ -378,7 +386,7 @@ def test_values_are_durable_before_they_are_committed(running, monkeypatch):
     assert committed == KEYS
 
 
-def _full_disk(monkeypatch, turn):
+def _bad_flush(monkeypatch, turn, error=None):
     """Commit each value by itself, and let the files of one of them, counted from 1, not become durable."""
     real, turns = ValueIOManager.group, []
 
@@ -389,7 +397,7 @@ def _full_disk(monkeypatch, turn):
         def flushed():
             turns.append(1)
             if len(turns) == turn:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                raise error or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             flush()
 
         monkeypatch.setattr(made._files, "flush", flushed)
@@ -402,7 +410,7 @@ def _full_disk(monkeypatch, turn):
 @pytest.mark.parametrize("option", ["", " --backfill single"])
 def test_values_that_can_not_be_made_durable_are_lost_and_others_stay(running, monkeypatch, option):
     body = "a = 1" if not option else "a = ((key, 1) for key in partition.keys)"
-    _full_disk(monkeypatch, 2)
+    _bad_flush(monkeypatch, 2)
     with running([f"%%asset a --partitions {DAYS}{option}\n{body}"], partitions=FIRST) as job:
         shown = job.run(0)
         assert "1 of 5 partitions failed: 2024-01-02: StoredValueError" in str(shown.error)
@@ -414,7 +422,7 @@ def test_values_that_can_not_be_made_durable_are_lost_and_others_stay(running, m
 
 def test_a_partition_that_loses_one_value_and_then_another_counts_once(running, monkeypatch):
     body = "a = 1\nb = (each for each in ()) if partition.start.day == 2 else 1"  # no format keeps a generator
-    _full_disk(monkeypatch, 3)
+    _bad_flush(monkeypatch, 3)
     with running([f"%%asset a b --partitions {DAYS}\n{body}"], partitions=FIRST) as job:
         shown = job.run(0)
         assert "1 of 5 partitions failed: 2024-01-02: StoredValueError" in str(shown.error)

@@ -87,15 +87,18 @@ class Commits:
             self.flush()
 
     def flush(self) -> None:
-        """Make what was added durable, and commit it then: whoever dies between the two has lost it, not broken it."""
+        """Make what was added durable, and commit it then: whoever dies between the two has lost it, not broken it.
+
+        The same goes for who is interrupted: what is half written is not committed later, nor anything twice.
+        """
         if not self._pending:
             return
+        pending, self._pending = self._pending, []
         try:
             self.group.flush()
         except StoredValueError as error:
-            self._lose(error)
+            self._lose(pending, error)
             return
-        pending, self._pending = self._pending, []  # whoever is interrupted here must not commit them twice
         try:
             committed = self._bench.store.partitions.commit(pending)
         except StateError:
@@ -109,12 +112,11 @@ class Commits:
             if (made.asset, made.partition) in kept:
                 self._bench.values.remember(made, kept[made.asset, made.partition])
 
-    def _lose(self, error: StoredValueError) -> None:
+    def _lose(self, pending: Sequence[NewPartition], error: StoredValueError) -> None:
         """Take note that what was added is gone."""
         gone: dict[str, dict[str, None]] = {}
-        for new in self._pending:
+        for new in pending:
             gone.setdefault(new.value.asset, {})[new.value.partition] = None
-        self._pending = []
         self._values.clear()
         self._lost(gone, error)
 
