@@ -58,7 +58,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
 def command(workspace: Workspace, selection: str) -> list[StatusRow]:
     """Show which assets are fresh, stale, missing or failed, and why."""
     rows = status_rows(workspace, selection)
-    asleep = sleeping(workspace)
+    asleep = () if selection else sleeping(workspace)  # who asks about some assets may have nothing to do with them
     if asleep and not current_surface().data:
         number = f"{len(asleep)} schedules and sensors are" if len(asleep) > 1 else f"{asleep[0]} is"
         current_surface().say(f"no daemon is running, though {number} on: start one with `nbpipe daemon`")

@@ -45,7 +45,7 @@ def test_a_tutorial_runs_on_the_kernel_that_everybody_has(tutorial):
     assert read_notebook(tutorial)["metadata"]["kernelspec"]["name"] == "python3"
 
 
-@pytest.mark.parametrize("data", sorted(FOLDER.rglob("*.csv")), ids=lambda path: path.name)
+@pytest.mark.parametrize("data", sorted(FOLDER.rglob("data/*.csv")), ids=lambda path: path.name)
 def test_source_and_licence_of_data_stand_beside_it(data):
     about = (data.parent / "README.md").read_text(encoding="utf-8")
     assert f"`{data.name}`" in about
