@@ -10,6 +10,7 @@ from nbpipe.core.references import Reference, reference_text
 from nbpipe.errors import DefinitionError, RefusedError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
+    from nbpipe.core.partitions.records import PartitionDetail
     from nbpipe.core.partitions.sets import PartitionSet, Position
     from nbpipe.core.partitions.state import PartitionState
     from nbpipe.core.partitions.subsets import Families
@@ -77,6 +78,15 @@ def key_needed(workspace: Workspace, asset: str) -> UsageError:
     if latest is None:
         return UsageError(f"{asset} is partitioned ({of}), and has no partition yet: write {asset}@KEY")
     return UsageError(f"{asset} is partitioned: say which partition, for example {reference_text(asset, latest)}")
+
+
+def partition_detail(workspace: Workspace, asset: str, key: str, position: Position) -> PartitionDetail:
+    """Return what is stored of one partition now."""
+    if workspace.is_untouched:
+        from nbpipe.core.partitions.records import PartitionDetail
+
+        return PartitionDetail(partition=key)
+    return workspace.store.partitions.detail(workspace.env, asset, key, position)
 
 
 def partition_value(workspace: Workspace, reference: Reference) -> Materialization | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from itertools import islice
 
-from nbpipe.commands.partition_references import partition_state, position_of
+from nbpipe.commands.partition_references import partition_detail, partition_state, position_of
 from nbpipe.commands.references import history
 from nbpipe.commands.show import PartitionRow, PartitionsOfAsset, Shown
 from nbpipe.commands.status import numbers_of
 from nbpipe.commands.why_partitions import explained_partition
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetSpec
-from nbpipe.core.partitions.records import PartitionDetail
 from nbpipe.core.partitions.state import PartitionState
 from nbpipe.core.partitions.subsets import PartitionSubset, last_positions
 from nbpipe.core.references import Reference
@@ -29,10 +28,10 @@ def of_partition(workspace: Workspace, reference: Reference) -> Shown:
         DefinitionError: its partitions can't be told.
     """
     asset, key, _ = reference
-    position_of(workspace, reference)
+    position = position_of(workspace, reference)
     state = partition_state(workspace, asset)
     node, _ = explained_partition(workspace, workspace.partition_states(), asset, key)
-    detail = _detail(workspace, state, key)
+    detail = partition_detail(workspace, asset, key, position)
     return Shown(
         partition=key,
         window=state.of.window(key),
@@ -60,7 +59,7 @@ def of_partitions(workspace: Workspace, spec: AssetSpec, assessment: Assessment)
 
 
 def _row(workspace: Workspace, state: PartitionState, key: str) -> PartitionRow:
-    detail = _detail(workspace, state, key)
+    detail = partition_detail(workspace, state.asset.asset, key, state.of.position(key))
     current = detail.current
     note = (detail.error if detail.failed_at is not None else detail.reason) or ""
     return PartitionRow(
@@ -71,9 +70,3 @@ def _row(workspace: Workspace, state: PartitionState, key: str) -> PartitionRow:
         size=current.stored.size if current else None,
         note=note.strip().partition("\n")[0],
     )
-
-
-def _detail(workspace: Workspace, state: PartitionState, key: str) -> PartitionDetail:
-    if workspace.is_untouched:
-        return PartitionDetail(partition=key)
-    return workspace.store.partitions.detail(workspace.env, state.asset.asset, key, state.of.position(key))

@@ -7,6 +7,7 @@ from itertools import islice
 
 from pyroaring import BitMap
 
+from nbpipe.commands.partition_references import partition_detail
 from nbpipe.commands.why_nodes import PartitionReason, WhyNode
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.drift import Made
@@ -64,10 +65,7 @@ def explained_partition(
         UnknownNameError: it is no key of the asset.
     """
     state = states[asset]
-    position = state.of.position(key)
-    detail = PartitionDetail(partition=key)
-    if not workspace.is_untouched:
-        detail = workspace.store.partitions.detail(workspace.env, asset, key, position)
+    detail = partition_detail(workspace, asset, key, state.of.position(key))
     reasons = list(partition_reasons(state, key))
     if detail.failed_at is not None:
         told = AssetState(asset=asset, failed_at=detail.failed_at, error=detail.error)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from nbpipe.commands.partition_references import partition_state
+from nbpipe.commands.partition_references import partition_detail, partition_state
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.partitions.explaining import partition_notes, partition_reasons
 from nbpipe.core.partitions.ranges import parse_range
@@ -143,11 +143,8 @@ class PartitionsModel:
 
     def facts(self, key: str) -> PartitionFacts:
         """Return what is known of a partition."""
-        of, workspace = self.state.of, self.workspace
-        position = of.position(key)
-        detail = PartitionDetail(partition=key)
-        if not workspace.is_untouched:
-            detail = workspace.store.partitions.detail(workspace.env, self.asset, key, position)
+        of = self.state.of
+        detail = partition_detail(self.workspace, self.asset, key, of.position(key))
         window = of.window(key)
         return PartitionFacts(
             key,
