@@ -94,7 +94,7 @@ class PipelineMagics(Magics):
             print(_ASSET_LINE_USAGE + asset_help())  # noqa: T201 - see `asset`
             return None
         with own_errors():
-            reference = parse_reference(line)
+            reference = parse_reference(_unquoted(line.strip()))
             session = self._session()
             try:
                 return session.value(reference)

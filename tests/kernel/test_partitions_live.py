@@ -231,6 +231,9 @@ def test_keys_of_any_form_can_be_chosen(project):
             chosen(me, key, 0)
             assert me.names["a"] == key
         assert [me.type(f"%asset a@{key}").result.result for key in keys] == keys
+        assert [me.type(f"%asset 'a@{key}'").result.result for key in keys] == keys
+        assert me.type("%asset 'a@New York'#1").error is not None
+        assert me.type('%asset a@"New York"#1').result.result == "New York"
         assert me.run(0).ok().executed is False
 
 
