@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from nbpipe import clock
-from nbpipe.core.automation.queue import decide
+from nbpipe.core.automation.queue import QueueLimits, decide
 from nbpipe.core.records import Run
 from nbpipe.daemon.parts import Duty
 from nbpipe.daemon.processes import Started
 from nbpipe.execution.records import RUNS
 
-#: Waiting runs that are looked at, unless none of them can start.
+#: Waiting runs that are looked at; if none of them can start, all are, but not much more often than runs end.
 _FIRST = 1_000
 _ALL = 1_000_000
+_SHARE = 50.0
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _MANY = 10_000
 #: How often a process is started for a run; the seconds before the next one; and what it may take to claim the run.
 _TRIES = 3
@@ -35,6 +37,8 @@ class RunQueue:
         self._unclaimed: dict[str, Run] = {}
         self._tries: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
+        self._holders: frozenset[str] = frozenset()
+        self._rest_until = 0.0
 
     @property
     def idle(self) -> bool:
@@ -59,18 +63,34 @@ class RunQueue:
         limits = self._duty.project.config.limits.queue
         if len(active) >= limits.runs:
             return None
-        again = None
-        for most in (_FIRST, _ALL):
-            found = self._duty.store.automation.waiting(self._duty.env, limit=most)
-            waiting = [run for run in found if run.worker is None and self._may_start(run.id)]
-            decision = decide(waiting, active, limits, now)
-            again = decision.again_at
-            by_id = {run.id: run for run in waiting}
-            for run_id in decision.start:
-                self._begin(by_id[run_id])
-            if len(found) < most or decision.start:
-                break
+        again, started, all_seen = self._decide(_FIRST, active, limits, now)
+        if started or all_seen:
+            return again
+        holders = frozenset(run.id for run in active)
+        left = self._rest_until - clock.monotonic()
+        if holders == self._holders and left > 0:
+            return min(again or _NEVER, now + timedelta(seconds=left))
+        began = clock.monotonic()
+        again, _, _ = self._decide(_ALL, active, limits, now)
+        self._holders = holders
+        self._rest_until = clock.monotonic() + max(_PAUSE, _SHARE * (clock.monotonic() - began))
         return again
+
+    def _decide(
+        self, most: int, active: Sequence[Run], limits: QueueLimits, now: datetime
+    ) -> tuple[datetime | None, bool, bool]:
+        """Start what may start, of so many waiting runs.
+
+        Returns:
+            When a delay ends, whether any was started, and whether there are no more.
+        """
+        found = self._duty.store.automation.waiting(self._duty.env, limit=most)
+        waiting = [run for run in found if run.worker is None and self._may_start(run.id)]
+        decision = decide(waiting, active, limits, now)
+        by_id = {run.id: run for run in waiting}
+        for run_id in decision.start:
+            self._begin(by_id[run_id])
+        return decision.again_at, bool(decision.start), len(found) < most
 
     def _may_start(self, run_id: str) -> bool:
         return run_id not in self._unclaimed and self._not_before.get(run_id, 0.0) <= clock.monotonic()

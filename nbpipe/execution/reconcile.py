@@ -37,7 +37,7 @@ def reconcile(store: StateStore, root: Path, *, backfills: bool = False) -> list
     """
     ended = []
     workers = _Workers(store, root)
-    for run in store.runs(statuses=_ACTIVE, limit=_MANY):
+    for run in store.runs(statuses=_ACTIVE, limit=_MANY, taken=True):
         if run.worker is not None and workers.gone(run.worker):
             _remove_leftovers(store, run, root)
             if store.advance_run(run.id, "failure", at=clock.now(), error=GONE, expect=(run.status,)):

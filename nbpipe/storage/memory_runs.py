@@ -148,6 +148,7 @@ class MemoryRuns(MemoryPart):
         job: str | None = None,
         trigger: str | None = None,
         parent: str | None = None,
+        taken: bool = False,
     ) -> list[Run]:
         """See `RunStore`."""
         wanted = frozenset(statuses)
@@ -161,6 +162,7 @@ class MemoryRuns(MemoryPart):
                 run
                 for run in newest
                 if (not wanted or run.status in wanted)
+                and (run.worker is not None or not taken)
                 and all(value in {None, getattr(run, name)} for name, value in given.items())
             )
             return list(chosen)[:limit]

@@ -17,6 +17,7 @@ def select_runs(dialect: Dialect) -> Query:
     wanted = given("statuses", type_=sa.Text)
     return _newest_runs().where(
         sa.or_(wanted.is_(None), runs.c.status.in_(dialect.listed("statuses"))),
+        sa.or_(given("taken", type_=sa.Integer) == 0, runs.c.worker.is_not(None)),
         *(if_given(name, runs.c[name]) for name in ("env", "job", "trigger", "parent")),
     )
 

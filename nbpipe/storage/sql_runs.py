@@ -181,6 +181,7 @@ class SqlRuns(SqlPart):
         job: str | None = None,
         trigger: str | None = None,
         parent: str | None = None,
+        taken: bool = False,
     ) -> list[Run]:
         """See `RunStore`."""
         wanted = frozenset(statuses)
@@ -191,7 +192,13 @@ class SqlRuns(SqlPart):
         listed = codec.encode_text(sorted(wanted)) if wanted else None
         with self._database.read() as transaction:
             found = transaction.all(
-                query or run_lists.select_runs, env=env, statuses=listed, limit=limit, before=before, **given
+                query or run_lists.select_runs,
+                env=env,
+                statuses=listed,
+                limit=limit,
+                before=before,
+                taken=int(taken),
+                **given,
             )
         return [rows.run(row) for row in found]
 

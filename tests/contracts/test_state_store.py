@@ -365,6 +365,15 @@ def test_runs_are_listed_newest_first_and_page_by_page(store):
     assert [found.id for found in store.runs(before="unknown")] == []
 
 
+def test_runs_that_a_process_has_are_listed_without_those_that_wait(store):
+    for number, worker in (("r1", None), ("r2", WORKER), ("r3", None)):
+        store.create_run(run(number, worker=worker), (), (), b"")
+    store.claim_run("r3", WORKER, at=NOON)
+    assert {each.id for each in store.runs(taken=True)} == {"r2", "r3"}
+    assert [each.id for each in store.runs(statuses=("queued",), taken=True)] == ["r2"]
+    assert len(store.runs()) == 3
+
+
 def test_runs_are_listed_by_status(store):
     for run_id in ("q", "s", "ok"):
         store.create_run(run(run_id), (), (), b"")

@@ -165,6 +165,7 @@ class RunStore(Protocol):
         job: str | None = None,
         trigger: str | None = None,
         parent: str | None = None,
+        taken: bool = False,
     ) -> list[Run]:
         """Return runs, newest first.
 
@@ -176,6 +177,7 @@ class RunStore(Protocol):
             job: only those of this job.
             trigger: only what was started by this, for example `schedule:NAME`.
             parent: only those that retry this run.
+            taken: only those that a process has, or is about to take: not what waits in the queue.
         """
 
     def ended_after(self, env: str, after: int, *, limit: int = 100) -> list[tuple[int, Run]]:

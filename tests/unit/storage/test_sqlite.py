@@ -233,6 +233,7 @@ def test_states_and_active_runs_are_read_by_index(plan):
     kept = plan(asset_queries.select_kept_of_asset, asset=1, partition="")
     assert any("ix_materializations_kept" in step for step in kept)
     narrow = {"env": None, "job": None, "trigger": None, "parent": None, "statuses": "[]", "before": None, "limit": 1}
+    narrow["taken"] = 1
     active = plan(run_lists.select_active_runs, **narrow)
     assert [step for step in active if step.startswith("SCAN runs")] == []
     for query in (run_lists.select_active_runs, asset_queries.oldest_active_run):
@@ -252,6 +253,7 @@ def test_runs_are_listed_newest_first_by_index(plan, query, index):
     from nbpipe.storage import run_lists
 
     narrow = {"env": None, "job": "j", "trigger": "t", "parent": "p", "statuses": None, "before": None, "limit": 1}
+    narrow["taken"] = 0
     steps = plan(getattr(run_lists, query), **narrow)
     assert index in str(steps)
     assert "TEMP B-TREE" not in str(steps)
