@@ -31,9 +31,11 @@ def partition_set(workspace: Workspace, asset: str) -> PartitionSet:
     Raises:
         UnknownNameError: there is no such asset.
         UsageError: it has no partitions.
+        DefinitionError: its declaration can't be read.
     """
     found = workspace.book.of(workspace.asset(asset).key)
     if found is None:
+        _refuse_unsound(workspace, asset)
         raise UsageError(f"{asset} has no partitions: only assets with --partitions have keys")
     return found
 
@@ -62,6 +64,7 @@ def position_of(workspace: Workspace, reference: Reference) -> Position:
     """
     asset, key = reference.asset, reference.partition
     if asset in workspace.definitions.assets and not is_partitioned(workspace, asset):
+        _refuse_unsound(workspace, asset)
         raise UsageError(f"{asset} has no partitions: leave out @{key}")
     if asset not in workspace.definitions.assets and has_partition_facts(workspace, asset):
         raise RefusedError(
@@ -104,6 +107,16 @@ def partition_value(workspace: Workspace, reference: Reference) -> Materializati
     )
 
 
+def partition_skip(workspace: Workspace, reference: Reference) -> str | None:
+    """Return why a partition was skipped, empty if no reason was given; None if it was not."""
+    if workspace.is_untouched:
+        return None
+    detail = workspace.store.partitions.detail(
+        workspace.env, reference.asset, reference.partition, position_of(workspace, reference)
+    )
+    return None if detail.skipped_at is None else detail.reason or ""
+
+
 def partition_history(workspace: Workspace, reference: Reference) -> list[Materialization]:
     """Return the versions of a partition, newest first."""
     position = position_of(workspace, reference)
@@ -136,6 +149,17 @@ def refuse_running(workspace: Workspace, asset: str, which: Families | None, com
         raise RefusedError(
             f"a run is working on {what} of {asset}: wait for its end, or cancel it (`nbpipe runs`), then {command}"
         )
+
+
+def _refuse_unsound(workspace: Workspace, asset: str) -> None:
+    """Refuse an asset whose declaration has an error: whether it has partitions is not known.
+
+    Raises:
+        DefinitionError: it has.
+    """
+    wrong = workspace.definitions.blocked(asset)
+    if wrong is not None and wrong.code == "declaration":
+        raise DefinitionError(f"it is not known which partitions {asset} has: {wrong.message}")
 
 
 def no_version(reference: Reference, versions: list[Materialization]) -> UnknownNameError:

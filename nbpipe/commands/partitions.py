@@ -17,7 +17,7 @@ from nbpipe.commands.references import whole_asset
 from nbpipe.commands.surface import current_surface
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.references import parse_reference
-from nbpipe.errors import UsageError
+from nbpipe.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from nbpipe.core.partitions.sets import Dimension
@@ -64,6 +64,9 @@ class _Partitions(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands and not args[0].startswith("-"):
+            near = nearest(args[0], self.commands)
+            if near and len(args) > 2 and not any(word.startswith("-") for word in args[1:3]):
+                raise UsageError(f"partitions shows one asset; {args[0]!r} is no command: did you mean {near!r}?")
             return super().resolve_command(ctx, ["show", *args])
         return super().resolve_command(ctx, args)
 

@@ -10,6 +10,7 @@ from nbpipe.commands.partition_references import (
     key_needed,
     no_version,
     partition_history,
+    partition_skip,
     partition_value,
 )
 from nbpipe.commands.workspace import Workspace
@@ -43,9 +44,11 @@ def find(workspace: Workspace, what: str | Reference) -> Materialization:
     if version is not None and versions:
         raise no_version(reference, versions)
     option = f" --partition {shlex.quote(partition)}" if partition else ""
+    skipped = partition_skip(workspace, reference) if partition else None
+    why = "" if skipped is None else f", because its last run skipped it{f' ({skipped})' if skipped else ''}"
     raise MissingValueError(
-        f"{_named(asset, partition)} has no value in environment {workspace.env!r}: "
-        f"`nbpipe materialize {asset}{option}` computes one"
+        f"{_named(asset, partition)} has no value in environment {workspace.env!r}{why}: "
+        f"`nbpipe materialize {asset}{option}` {'computes one' if skipped is None else 'tries again'}"
     )
 
 

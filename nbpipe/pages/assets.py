@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nbpipe.core.partitions.counts import counts_text
-from nbpipe.pages.page import Line, Page, Part, Style, Table, line
+from nbpipe.pages.page import Block, Line, Page, Part, Style, Table, line
 
 if TYPE_CHECKING:
     from nbpipe.commands.list import AssetRow
@@ -86,7 +86,7 @@ def diagnostics(found: Sequence[Diagnostic]) -> Page:
     """Show what is wrong, each with its place."""
     if not found:
         return ["nothing is wrong with the definitions"]
-    page: list[str | Line] = [_diagnostic(each) for each in found]
+    page = [item for each in found for item in _diagnostic(each)]
     errors = sum(each.severity == "error" for each in found)
     counts = [f"{errors} error{'' if errors == 1 else 's'}"] if errors else []
     if len(found) > errors:
@@ -94,15 +94,18 @@ def diagnostics(found: Sequence[Diagnostic]) -> Page:
     return [*page, ", ".join(counts)]
 
 
-def _diagnostic(found: Diagnostic) -> Line:
+def _diagnostic(found: Diagnostic) -> Iterator[Line | Block]:
     style: Style = "bad" if found.severity == "error" else "warn"
-    return line(
+    message, _, mark = found.message.partition("\n")
+    yield line(
         Part(place(found), "strong"),
         ": ",
         Part(found.severity, style),
-        f": {found.message} ",
+        f": {message} ",
         Part(f"[{found.code}]", "dim"),
     )
+    if mark:  # the text that is wrong, with a sign below the place
+        yield Block(mark)
 
 
 def place(found: Diagnostic) -> str:

@@ -83,7 +83,15 @@ def test_malformed_partitions_are_reported_with_cell_line_and_column(project, te
         "  daily:2024-01-01 x region=static:eu",
         "  ^",
     ]
-    assert "a.ipynb, cell 2, line 2: error: %%asset: --partitions: column 1: " in terminal("validate").out
+    assert terminal("validate").out.splitlines()[:3] == [
+        f"a.ipynb, cell 2, line 2: error: {found['message'].splitlines()[0]} [declaration]",
+        "  daily:2024-01-01 x region=static:eu",
+        "  ^",
+    ]
+    for words in (("partitions", "a"), ("load", "a@2024-01-01"), ("wipe", "a@2024-01-01", "--yes")):
+        refused = terminal(*words)
+        assert refused.status == 2
+        assert "it is not known which partitions a has: %%asset: --partitions: column 1: each of" in refused.err
 
 
 def test_partitions_that_do_not_fit_are_reported_with_their_place(project, terminal):

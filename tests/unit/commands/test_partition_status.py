@@ -268,6 +268,30 @@ def test_why_tells_what_was_skipped_and_what_is_held(full, terminal):
     assert "Sunday" in terminal("show", f"daily@{DAYS[1]}").out
 
 
+def test_load_of_a_skipped_partition_says_why_there_is_nothing(full, terminal):
+    terminal("wipe", f"daily@{DAYS[1]}", "--yes")
+    with Workspace.open(full) as workspace:
+        position, partitions = workspace.book.of("daily").position(DAYS[1]), workspace.store.partitions
+        recipe = next(iter(partitions.recipes("default", "daily").values()))
+        partitions.skip(
+            [
+                SkippedPartition(
+                    env="default",
+                    asset="daily",
+                    partition=DAYS[1],
+                    position=position,
+                    recipe=recipe,
+                    reason="Sunday",
+                    at=clock.now(),
+                )
+            ]
+        )
+    answer = terminal("load", f"daily@{DAYS[1]}")
+    assert answer.status == 1
+    assert "because its last run skipped it (Sunday)" in answer.err
+    assert f"`nbpipe materialize daily --partition {DAYS[1]}` tries again" in answer.err
+
+
 def test_a_window_that_has_not_ended_is_missing_and_said_to_be_open(shop, terminal):
     write_notebook(shop / "open.ipynb", ("%%asset years --partitions monthly:2024-01-01\nyears = 1",))
     node = terminal.json("why", "years@2199-01-01")["nodes"][0]

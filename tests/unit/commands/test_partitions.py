@@ -120,6 +120,7 @@ def test_an_empty_dynamic_set_says_how_to_add_keys(shop, terminal):
         (["partitions", "customers"], "customers is a dynamic set of keys, not an asset: nbpipe partitions orders"),
         (["partitions", "daily@2024-01-01"], "nbpipe show daily@2024-01-01"),
         (["partitions", "daily", "--jsn"], "did you mean --json?"),
+        (["partitions", "ad", "customers", "a"], "did you mean 'add'?"),
         (["partitions", "add", "custmers", "a"], "did you mean 'customers'?"),
         (["partitions", "add", "x", "a"], "there are customers"),
         (["partitions", "add", "customers"], "missing argument"),
