@@ -6,11 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nbpipe import clock
 from tests.kernels import opened
 from tests.notebooks import read_notebook, replace_in_cell
 from tests.runs import eventually
@@ -21,6 +23,7 @@ NBPIPE = Path(sys.executable).with_name("nbpipe")
 
 QUICKSTART = "notebook:01_quickstart.ipynb"
 PARTITIONS = "notebook:03_partitions.ipynb"
+JOBS = "notebook:04_jobs.ipynb"
 
 
 def nbpipe(folder: Path, *words: str, status: int = 0) -> Any:
@@ -36,7 +39,7 @@ def reasons(folder: Path, selection: str = "*") -> dict[str, list[str]]:
 
 
 def copy_of(source: Path, folder: Path) -> Path:
-    return shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".nbpipe", ".ipynb_checkpoints"))
+    return shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".nbpipe", ".ipynb_checkpoints", "inbox"))
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +221,75 @@ def test_run_all_in_a_kernel_shows_partitions_and_computes_nothing_the_second_ti
             if cell["id"] == "weather-shown":
                 assert any("application/vnd.jupyter.widget-view+json" in each for each in bundles)
     assert nbpipe(notebook.parent, "runs") == before
+
+
+@pytest.fixture
+def tutorials(tmp_path) -> Path:
+    """Return a copy of the tutorials where nothing has been run."""
+    return copy_of(NOTEBOOKS, tmp_path / "notebooks")
+
+
+def sent(folder: Path) -> list[str]:
+    """Return the files that are in the inbox."""
+    return sorted(file.name for file in (folder / "inbox").iterdir())
+
+
+def test_the_tutorial_of_jobs_as_a_whole_is_a_job_that_starts_no_other(tutorials):
+    run = nbpipe(tutorials, "run", "04_jobs.ipynb")
+    assert run["status"] == "success"
+    (row,) = nbpipe(tutorials, "runs")
+    assert (row["id"], sorted(row["assets"])) == (run["run_id"], ["arrived", "rain_2015", "station"])
+    assert (reasons(tutorials, JOBS), sent(tutorials)) == ({}, ["2015-01.csv"])
+    assert read_notebook(tutorials / "04_jobs.ipynb") == read_notebook(NOTEBOOKS / "04_jobs.ipynb")
+
+
+def test_the_report_is_a_job_without_a_daemon(tutorials):
+    run = nbpipe(tutorials, "job", "run", "report")
+    assert run["status"] == "success"
+    (row,) = nbpipe(tutorials, "runs")
+    assert (row["job"], row["trigger"], row["assets"]) == ("report", "manual", [])
+    record = (tutorials / row["notebooks"][0]).read_text(encoding="utf-8")
+    assert "image/png" in record
+    assert "year = 2015" in record
+
+
+def daemon(folder: Path, *words: str) -> None:
+    """Run a daemon that ends by itself."""
+    done = subprocess.run(
+        [NBPIPE, "daemon", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=150
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_daemon_reads_each_file_once_and_sums_up(tutorials):
+    nbpipe(tutorials, "schedule", "stop", "every_minute")
+    for month in ("2015-01", "2015-02"):
+        assert nbpipe(tutorials, "job", "run", "send")["status"] == "success"
+        trial = nbpipe(tutorials, "sensor", "tick", "new_files")
+        assert (trial["status"], trial["runs"][-1]["partition"]) == ("launched", month)
+        daemon(tutorials, "--until-idle")
+    daemon(tutorials, "--until-idle")
+    rows = {row["id"]: row for row in nbpipe(tutorials, "runs")}
+    assert {row["status"] for row in rows.values()} == {"success"}
+    read = [row for row in rows.values() if row["job"] == "read"]
+    assert sorted(row["partition"] for row in read) == ["2015-01", "2015-02"]
+    assert {row["trigger"] for row in read} == {"sensor:new_files"}
+    assert "sensor:month_read" in {row["trigger"] for row in rows.values() if row["job"] == "sum_up"}
+    assert reasons(tutorials, JOBS) == {}
+    assert nbpipe(tutorials, "sensor", "tick", "new_files")["status"] == "skipped"
+
+
+def test_a_daemon_that_looks_once_makes_up_for_the_last_tick(tutorials):
+    replace_in_cell(tutorials / "04_jobs.ipynb", "every-minute", "* * * * *", "* * * * * *")  # no minute is waited for
+    daemon(tutorials, "--once")
+    (minute,) = [row for row in nbpipe(tutorials, "schedule", "list") if row["name"] == "every_minute"]
+    eventually(lambda: clock.now() > datetime.fromisoformat(minute["next"]))
+    daemon(tutorials, "--once")
+    launched = [t for t in nbpipe(tutorials, "schedule", "ticks", "every_minute") if t["status"] == "launched"]
+    sends = [row for row in nbpipe(tutorials, "runs") if row["trigger"] == "schedule:every_minute"]
+    assert [tick["runs"] for tick in launched] == [[row["id"]] for row in sends]
+    assert {row["status"] for row in sends} == {"success"}
+    assert len(sent(tutorials)) == len(sends)
 
 
 @pytest.mark.parametrize("folder", ["", "02_many_notebooks"])
