@@ -113,30 +113,35 @@ def asked_alone(evaluation: Evaluation, *, mark: str) -> Evaluated:
     where = f"{program.notebook}, cell {program.index + 1}"
     limit = 2 * evaluation.timeout + _GRACE
     process: subprocess.Popen[bytes] | None = None
-    words = b""
-    try:
-        process = subprocess.Popen(
-            _command(program.kernel or DEFAULT_KERNEL, "alone"),
-            env=_environ(program.env, mark, program.kernel or DEFAULT_KERNEL),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        answer, words = process.communicate(encoded(evaluation), timeout=limit)
-        return msgspec.json.decode(answer, type=Evaluated)
-    except subprocess.TimeoutExpired:
-        error = f"the sensor took longer than its timeout of {evaluation.timeout:g} s"
-        return Evaluated(id=evaluation.id, status="timeout", error=f"{where}: {error}")
-    except msgspec.DecodeError:
-        error = _last_line(words.decode(errors="replace")) or "its process ended before it answered"
-    except (OSError, NbpipeError) as problem:
-        error = str(problem)
-    finally:
-        if process is not None:
-            kill_group(process.pid)
-            kill_all(marked({MARK: mark}))
-            process.communicate()
+    # files, not pipes: what the sensor starts may hold on to them
+    with tempfile.TemporaryFile() as question, tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as words:
+        question.write(encoded(evaluation))
+        question.seek(0)
+        try:
+            process = subprocess.Popen(
+                _command(program.kernel or DEFAULT_KERNEL, "alone"),
+                env=_environ(program.env, mark, program.kernel or DEFAULT_KERNEL),
+                stdin=question,
+                stdout=answer,
+                stderr=words,
+                start_new_session=True,
+            )
+            process.wait(limit)
+            answer.seek(0)
+            return msgspec.json.decode(answer.read(), type=Evaluated)
+        except subprocess.TimeoutExpired:
+            error = f"the sensor took longer than its timeout of {evaluation.timeout:g} s"
+            return Evaluated(id=evaluation.id, status="timeout", error=f"{where}: {error}")
+        except msgspec.DecodeError:
+            words.seek(0)
+            error = _last_line(words.read().decode(errors="replace")) or "its process ended before it answered"
+        except (OSError, NbpipeError) as problem:
+            error = str(problem)
+        finally:
+            if process is not None:
+                kill_group(process.pid)
+                kill_all(marked({MARK: mark}))
+                process.wait()
     return Evaluated(id=evaluation.id, status="failed", error=f"{where}: {error}")
 
 

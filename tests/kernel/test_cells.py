@@ -223,7 +223,7 @@ REFUSED = {
     "a builtin's name": ("%%asset list\nlist = 1", "builtin"),
     "no name and no variable": ("%%asset\nprint(1)", "write %%asset NAME"),
     "no body": ("%%asset a", "no value"),
-    "a later magic": ("%%sensor s --job j\nx = 1", "not available in this version"),
+    "a later magic": ("%%op s\nx = 1", "not available in this version"),
     "its own name": ("%%asset a\na = a + 1", "an asset can't read itself"),
 }
 

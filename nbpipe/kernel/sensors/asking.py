@@ -18,6 +18,7 @@ from nbpipe.core.automation.requests import Answer, read_answer
 from nbpipe.core.reading.declarations import split_cell
 from nbpipe.core.reading.names import analyze
 from nbpipe.core.resolving.sensor_bodies import CURSOR, PROVIDED
+from nbpipe.core.runs.tasks import encoded
 from nbpipe.errors import DefinitionError
 from nbpipe.kernel.bodies import Body
 from nbpipe.kernel.namespaces import body_module
@@ -102,7 +103,7 @@ def without_secrets(found: Evaluated, evaluation: Evaluation) -> Evaluated:
     secrets = secret_values(evaluation.secrets)
     if not secrets:
         return found
-    return msgspec.convert(blotted(msgspec.to_builtins(found), secrets), Evaluated)
+    return msgspec.convert(blotted(msgspec.json.decode(encoded(found)), secrets), Evaluated)
 
 
 class _Provided(dict[str, Any]):

@@ -9,6 +9,7 @@ import random
 import select
 import socket
 import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -114,6 +115,8 @@ class Branch:
                     stream.flush()
             asking.answer(encoded(found))
             code = 0
+        except BaseException:  # noqa: BLE001 - a mistake of ours: what it printed tells
+            traceback.print_exc(file=sys.__stderr__)
         finally:
             os._exit(code)
 
