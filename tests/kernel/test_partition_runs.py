@@ -254,6 +254,19 @@ def test_an_interrupt_lets_all_of_a_batch_wait_again(running):
         assert job.outcomes("a") == dict.fromkeys(KEYS, "queued")
 
 
+def test_what_failed_bodies_had_in_memory_is_let_go(running):
+    body = (
+        f"%%asset a --partitions {DAYS}\nimport gc\nclass Big:\n    pass\n"
+        "big = Big()\ngc.collect()\n"
+        "held = [each for each in gc.get_objects() if type(each).__name__ == 'Big']\n"
+        "print('held', len(held))\nraise ValueError\na = 1"
+    )
+    with running([body], partitions="2024-01-01..2024-01-10") as job:
+        shown = job.run(0)
+        assert "10 of 10 partitions failed" in str(shown.error)
+        assert max(int(line.split()[1]) for line in shown.out.splitlines() if line.startswith("held")) <= 3
+
+
 def test_an_interrupt_fails_nothing_and_leaves_no_mark(running):
     body = f"%%asset a --partitions {DAYS}\nif partition.start.day == 3:\n    raise KeyboardInterrupt\na = 1"
     with running([body], partitions=FIRST) as job:

@@ -64,7 +64,10 @@ class PartitionWork:
         self._teller = Teller(1)
         self._batch: _Batch
         self._last: _Batch | None = None
-        self._failures: list[tuple[str, BaseException, str]] = []
+        self._first: BaseException | None = None
+        self._accounts: list[str] = []
+        """Of the first failures; the errors themselves would hold on to all that their bodies had in memory."""
+        self._more = 0
         self._failed: set[str] = set()
 
     # --- the loop ---
@@ -228,8 +231,8 @@ class PartitionWork:
         if self._last is not None:
             self._bench.publish(self._last.execution, self._last.values)
         self._teller.end()
-        if self._failures:
-            raise self._error()
+        if self._first is not None:
+            raise self._error(self._first)
         latest = self._commits.latest
         return tuple(latest[spec.key] for spec in self._cell.specs if spec.key in latest)
 
@@ -305,7 +308,11 @@ class PartitionWork:
         for asset, each in left.items():
             self._commits.fail(asset, list(each), message)
         self._sieve.fail(keys)
-        self._failures.append((keys[0] if keys else "", error, message))
+        self._first = error if self._first is None else self._first
+        if len(self._accounts) < _TOLD:
+            self._accounts.append(f"{keys[0]}: {message}" if keys else message)
+        else:
+            self._more += 1
         self._failed.update(keys)
         for key in keys:
             self._teller.tell(key, "failed", f" ({message})")
@@ -316,11 +323,11 @@ class PartitionWork:
         if self._teller.alone:
             raise error
 
-    def _error(self) -> PartitionsFailedError:
-        told = "; ".join(f"{key}: {message}" if key else message for key, _, message in self._failures[:_TOLD])
-        more = f"; and {len(self._failures) - _TOLD:,} more" if len(self._failures) > _TOLD else ""
+    def _error(self, first: BaseException) -> PartitionsFailedError:
+        more = f"; and {self._more:,} more" if self._more else ""
         number = f"{len(self._failed):,} of {len(self._keys):,} partitions failed: " if self._failed else ""
+        told = "; ".join(self._accounts)
         error = PartitionsFailedError(f"{number}{told}{more}")  # none failed: the body gave more than it should
-        error.__cause__ = self._failures[0][1]
-        show_below(error, self._failures[0][1])
+        error.__cause__ = first
+        show_below(error, first)
         return error
