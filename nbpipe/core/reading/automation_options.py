@@ -262,7 +262,7 @@ LINE_SENSOR_TABLE = OptionTable(
             arity="many",
             read=_ending,
             choices=ENDINGS,
-            help="when a run ended like this",
+            help="when a run ended like this; runs of job J itself count only if --jobs names it",
         ),
         Option(
             name="--jobs",

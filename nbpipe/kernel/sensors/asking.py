@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 import threading
 import types
 from collections.abc import Coroutine, Mapping
@@ -27,6 +28,9 @@ from nbpipe.kernel.sensors.context import SensorContext
 from nbpipe.kernel.shells import transformer
 from nbpipe.kernel.tracebacks import start_at
 from nbpipe.settings import blotted, secret_values
+
+#: Analysing a body takes longer than most of them.
+_AWAITING = re.compile(r"\b(await|async)\b")
 
 
 class Asked(NamedTuple):
@@ -116,7 +120,7 @@ class _Provided(dict[str, Any]):
 
 def _run(shell: InteractiveShell, body: Body, source: str, module: types.ModuleType) -> Any:
     __tracebackhide__ = True
-    if "a" in source and analyze(source, transform=transformer(shell)).awaits:
+    if _AWAITING.search(source) and analyze(source, transform=transformer(shell)).awaits:
         return _awaited(body.run_async(module))
     return body.run(module)
 
