@@ -134,8 +134,11 @@ class _Execution:
         self._lose({})
         self._tell()
         while True:
+            before = len(self._active)
             if self._stopping is None and self._trouble is None:
                 self._launch()
+            if len(self._active) > before:
+                self._tell()
             if not self._active:
                 break
             self._await()
@@ -283,7 +286,7 @@ class _Execution:
 
     def _verdict(self) -> tuple[BackfillStatus, str | None]:
         found = self._kept.backfill(self._id) or self._backfill
-        if self._stopping is not None:
+        if self._stopping is not None and self._backlog.left:  # else the request came after the last run
             return "canceled", self._stopping
         if self._trouble is None and self._backlog.left:
             self._trouble = "partitions wait for each other: this should not happen, please report it"
