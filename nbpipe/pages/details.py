@@ -56,6 +56,9 @@ def asset(found: AssetDetails) -> Page:
     if found.partitions and found.partitions.latest:
         columns = ("partition", "status", "version", "made", "size", "note")
         page += ["", Table(columns, list(map(_partition, found.partitions.latest)))]
+        more = found.partitions.counts.total - len(found.partitions.latest)
+        if more > 0:
+            page.append(f"and {more:,} more: nbpipe partitions {found.asset} shows all by status")
     if found.versions:
         page += [
             "",

@@ -330,7 +330,9 @@ def test_show_tells_the_partitions_of_an_asset_and_the_latest_of_them(full, term
         (DAYS[-3], "fresh", 1, ""),
     ]
     assert len(latest) == 10
-    assert "30/31 partitions, 1 failed, 1 missing" in terminal("show", "daily").out
+    said = terminal("show", "daily").out
+    assert "30/31 partitions, 1 failed, 1 missing" in said
+    assert "and 21 more: nbpipe partitions daily shows all by status" in said
 
 
 def test_show_tells_the_versions_of_one_partition(full, terminal):

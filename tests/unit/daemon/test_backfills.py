@@ -41,6 +41,7 @@ def test_everything_is_done_once_in_the_order_of_the_mappings(store, project):
     assert runs.executed[-1] == ("total", "")
     assert runs.executed.index(("week", "2023-01-02")) > runs.executed.index(("day", "2023-01-08"))
     assert [news.backfill.done for news in heard] == sorted(news.backfill.done for news in heard)
+    assert heard[1].running > 0, "what was started is told before it ends"
     assert heard[-1].running == 0
     assert not store.backfills.open_runs(backfill.id)
     run = store.backfills.runs(backfill.id)[0]
