@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from nbpipe.daemon.processes import Processes
 
 _GLANCE = 0.25
+_MIGRATIONS = "alembic"
 #: Environments that are kept warm besides this process's own.
 _MOST = 3
 
@@ -49,6 +51,7 @@ def command(workspace: Workspace, *, once: bool, until_idle: bool, on_stop: str)
     """
     if does_nothing_here("the daemon"):
         return DaemonEnd()
+    _open_store(workspace)
     from nbpipe.daemon.bell import Bell
     from nbpipe.daemon.log import LineLog
     from nbpipe.daemon.processes import Processes
@@ -70,6 +73,16 @@ def command(workspace: Workspace, *, once: bool, until_idle: bool, on_stop: str)
         left = tuple(run_id for run_id, started in processes.runs.items() if started.code is None)
         log(f"stopped{f'; {len(left)} runs go on' if left else ''}", event="stopped")
     return DaemonEnd(left_running=left)
+
+
+def _open_store(workspace: Workspace) -> None:
+    """Open the state store; if that has brought it up to date, begin anew: the code for that has no place here."""
+    before = _MIGRATIONS in sys.modules
+    _ = workspace.store
+    if _MIGRATIONS in sys.modules and not before:
+        workspace.close()
+        sys.stdout.flush()
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very program
 
 
 def lead(workspace: Workspace, processes: Processes, bell: Bell, log: Log, *, once: bool, until_idle: bool) -> None:

@@ -22,6 +22,8 @@ _LONGEST_SLEEP = 5.0
 #: When a part that failed is asked again.
 _AFTER_STORE_TROUBLE = timedelta(seconds=1)
 _AFTER_ERROR = timedelta(seconds=10)
+#: Seconds after which the same trouble with the store is told again.
+_SAID_AGAIN = 60.0
 
 
 class Daemon:
@@ -50,6 +52,8 @@ class Daemon:
         self._store, self._candidate, self._make_parts = store, candidate, make_parts
         self._bell, self._log, self._until_idle = bell, log, until_idle
         self._stopping = False
+        self._trouble = ""
+        self._said_at = 0.0
 
     def run(self) -> None:
         """Lead or stand by until the bell rings `stop`.
@@ -76,8 +80,15 @@ class Daemon:
         try:
             return self._candidate.take()
         except StateError as error:
-            self._log(f"the state store can't be used: {error}", level="error")
+            self._say_trouble(error)
             return None
+
+    def _say_trouble(self, error: StateError) -> None:
+        """Say what is wrong with the state store, now and then: it is asked every second."""
+        text, now = str(error), clock.monotonic()
+        if text != self._trouble or now > self._said_at + _SAID_AGAIN:
+            self._trouble, self._said_at = text, now
+            self._log(f"the state store can't be used: {text}", level="error")
 
     def _refuse(self) -> None:
         leader = self._candidate.leader()
@@ -162,7 +173,7 @@ class Daemon:
             self._log(str(error), level="error")  # another conflict: this process still leads
             return now + _AFTER_ERROR
         except StateError as error:
-            self._log(f"the state store can't be used: {error}", level="error")
+            self._say_trouble(error)
             return now + _AFTER_STORE_TROUBLE
         except NbpipeError as error:
             self._log(str(error), level="error")

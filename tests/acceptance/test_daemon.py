@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +30,9 @@ try:
 finally:
     print("MODULES", *sorted(sys.modules), file=sys.stderr)
 """
+
+#: State stores as released versions made them.
+_RELEASED = sorted((Path(__file__).parents[1] / "unit" / "storage" / "released").glob("*.sql"))
 
 #: What the daemon may never import: it is to stay small, and no code of others runs in it.
 _FOREIGN = {"papermill", "nbformat", "nbclient", "jupyter_client", "pandas", "numpy", "pyarrow", "alembic"}
@@ -71,6 +76,12 @@ def in_seconds(number: float) -> str:
     return (clock.now() + timedelta(seconds=number)).isoformat()
 
 
+def switched_on(terminal: Terminal, *schedules: str) -> None:
+    """Start schedules before there is a daemon: what is due from now on is made up for, however late it comes."""
+    for name in schedules:
+        assert terminal("schedule", "start", name).status == 0
+
+
 def has_ended(terminal: Terminal, number: int = 1) -> Callable[[], bool]:
     def look() -> bool:
         rows = terminal.json("runs")
@@ -90,7 +101,7 @@ def test_a_schedule_of_a_notebook_runs_in_a_small_process(project: Path, termina
     )
     with daemon(project, command=("-c", _LISTING)) as process:
         eventually(lambda: "leading" in (project / "said.txt").read_text(), within=60)
-        edit_cell(project / "a.ipynb", 0, f"%job daily x\n%schedule soon --at {in_seconds(8)} --job daily")
+        edit_cell(project / "a.ipynb", 0, f"%job daily x\n%schedule soon --at {in_seconds(15)} --job daily")
         eventually(has_ended(terminal), within=60)
         (row,) = terminal.json("runs")
         assert (row["status"], row["job"], row["trigger"], row["assets"]) == (
@@ -103,6 +114,7 @@ def test_a_schedule_of_a_notebook_runs_in_a_small_process(project: Path, termina
         assert (tick["name"], tick["status"], tick["runs"], tick["reason"]) == ("soon", "launched", [row["id"]], None)
         late = datetime.fromisoformat(tick["at"]) - datetime.fromisoformat(tick["scheduled_at"])
         assert late >= timedelta(0)
+        assert "launched" in terminal("schedule", "ticks", "soon").out
         (listed,) = terminal.json("schedule", "list")
         assert (listed["on"], listed["next"], listed["last"]["runs"]) == (True, None, [row["id"]])
         eventually(lambda: "run_ended" in (project / "said.txt").read_text(), within=20)
@@ -142,11 +154,10 @@ def test_retries_time_limits_and_records_of_a_plain_notebook(project: Path, term
         """
     )
     write_notebook(project / "fine.ipynb", [parameters("n = 1"), "assert n == 3"])
-    first = nbpipe(project, "daemon", "--once")
-    assert first.status == 0, first.err
+    switched_on(terminal, "soon", "also")
     eventually(lambda: _past(project), within=20)
-    second = nbpipe(project, "daemon", "--until-idle", timeout=150)
-    assert second.status == 0, second.err
+    answer = nbpipe(project, "daemon", "--once", timeout=150)
+    assert answer.status == 0, answer.err
     rows = {row["id"]: row for row in terminal.json("runs")}
     failed = [row for row in rows.values() if row["job"] == "report"]
     assert [row["error"] for row in failed] == ["it took longer than its time limit of 4 s"] * 2
@@ -252,6 +263,7 @@ def test_a_queued_run_says_what_it_waits_for(project: Path, terminal: Terminal) 
             "%%asset other --pool db\nother = 2",
         ],
     )
+    switched_on(terminal, "one", "two")
     with daemon(project):
         eventually(lambda: len(terminal.json("runs")) == 2, within=60)
         two, one = terminal.json("runs")
@@ -262,3 +274,38 @@ def test_a_queued_run_says_what_it_waits_for(project: Path, terminal: Terminal) 
         (project / "go").touch()
         eventually(has_ended(terminal, 2), within=60)
     assert {row["status"] for row in terminal.json("runs")} == {"success"}
+
+
+@pytest.mark.parametrize("choice", ["handover", "finish"])
+def test_runs_go_on_when_the_daemon_is_stopped_or_are_waited_for(
+    project: Path, terminal: Terminal, choice: str
+) -> None:
+    write_notebook(project / "a.ipynb", [f"%schedule soon --at {in_seconds(4)} --select slow", _WAITS])
+    switched_on(terminal, "soon")
+    with daemon(project, "--on-stop", choice) as process:
+        eventually(lambda: (project / "said.txt").read_text().count("started process"), within=60)
+        eventually(lambda: terminal.json("runs")[0]["status"] == "running", within=60)
+        process.terminate()
+        if choice == "handover":
+            assert process.wait(60) == 0
+            assert "1 runs go on" in (project / "said.txt").read_text()
+        else:
+            eventually(lambda: "waiting for 1 runs to end" in (project / "said.txt").read_text(), within=30)
+            assert not leads(terminal)  # another one may lead meanwhile
+        assert terminal.json("runs")[0]["status"] == "running"
+        (project / "go").touch()
+        eventually(has_ended(terminal), within=60)
+    assert terminal.json("runs")[0]["status"] == "success"
+
+
+def test_a_daemon_brings_an_old_state_store_up_to_date_in_a_process_that_does_not_last(
+    project: Path, terminal: Terminal
+) -> None:
+    write_notebook(project / "a.ipynb", ["%%asset x\nx = 1"])
+    (project / ".nbpipe").mkdir()
+    with contextlib.closing(sqlite3.connect(project / ".nbpipe" / "state.db")) as old:
+        old.executescript(_RELEASED[0].read_text())
+    with daemon(project, command=("-c", _LISTING)):
+        eventually(lambda: leads(terminal), within=60)
+    modules = next(line for line in (project / "err.txt").read_text().splitlines() if line.startswith("MODULES"))
+    assert "alembic" not in modules.split()
