@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from nbpipe import clock
-from tests.kernels import opened
+from tests.kernels import kernel, opened
 from tests.notebooks import read_notebook, replace_in_cell
 from tests.runs import eventually
 
@@ -135,6 +136,11 @@ def test_a_change_of_the_data_file_is_noticed(quickstart):
     assert reasons(quickstart, QUICKSTART) == {}
 
 
+def test_its_status_says_nothing_of_the_schedules_of_another_tutorial(quickstart):
+    done = subprocess.run([NBPIPE, "status", QUICKSTART], cwd=quickstart, capture_output=True, text=True, check=True)
+    assert "daemon" not in done.stdout + done.stderr
+
+
 def test_a_second_job_of_what_is_stale_executes_nothing(quickstart):
     run = nbpipe(quickstart, "materialize", QUICKSTART, "--stale")
     assert [asset for step in run["steps"] for asset in step["assets"]] == []
@@ -241,6 +247,23 @@ def test_the_tutorial_of_jobs_as_a_whole_is_a_job_that_starts_no_other(tutorials
     assert (row["id"], sorted(row["assets"])) == (run["run_id"], ["arrived", "rain_2015", "station"])
     assert (reasons(tutorials, JOBS), sent(tutorials)) == ({}, ["2015-01.csv"])
     assert read_notebook(tutorials / "04_jobs.ipynb") == read_notebook(NOTEBOOKS / "04_jobs.ipynb")
+
+
+def test_run_all_in_a_kernel_declares_and_tries_but_starts_nothing(tutorials):
+    notebook = tutorials / "04_jobs.ipynb"
+    path = os.pathsep.join([str(NBPIPE.parent), os.environ["PATH"]])
+    said = {}
+    with kernel(tutorials, JPY_SESSION_NAME=str(notebook), PATH=path) as at_work:
+        for again in (False, True):
+            for cell in read_notebook(notebook)["cells"]:
+                if cell["cell_type"] == "code":
+                    shown, bundles, reply = at_work.run("".join(cell["source"]), cell["id"])
+                    assert reply["status"] == "ok", (cell["id"], shown)
+                    assert not (again and ": materialized" in shown)
+                    said[cell["id"]] = shown + "".join(each.get("text/plain", "") for each in bundles)
+    assert "would launch 1 run" in said["new-files"]
+    assert "At 07:00 on Monday through Friday" in said["preview"]
+    assert (nbpipe(tutorials, "runs"), sent(tutorials)) == ([], ["2015-01.csv"])
 
 
 def test_the_report_is_a_job_without_a_daemon(tutorials):

@@ -45,7 +45,9 @@ def versions(root: Path) -> dict[str, str]:
 
 
 def copied(project: Path, folder: Path) -> Path:
-    return shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".nbpipe", ".ipynb_checkpoints"))
+    """Copy a project without the notebooks with partitions, which no single job computes."""
+    ignored = shutil.ignore_patterns(".nbpipe", ".ipynb_checkpoints", "inbox", "03_*", "04_*")
+    return shutil.copytree(project, folder, ignore=ignored)
 
 
 def run_live(path: Path, monkeypatch: pytest.MonkeyPatch, *, spoil: bool) -> None:
