@@ -57,7 +57,11 @@ class Link(msgspec.Struct, frozen=True):
 
     @property
     def lenient(self) -> bool:
-        """Return whether a partition is fed by whatever there is (`all`), so that none of it must be there."""
+        """Return whether a partition is fed by whatever there is (`all`), so that none of it must be there.
+
+        `all` for one dimension of several is strict: all of its partitions must be there. The other dimensions have
+        named what is needed (all regions of this day), and a hole in it is a mistake to tell, not a smaller whole.
+        """
         return self.up != WHOLE and all(isinstance(part, Fixed) and part.keys == "all" for part in self.parts)
 
     def upstream_of(self, subset: PartitionSubset, now: datetime) -> PartitionSubset:
