@@ -47,7 +47,7 @@ job = "fake"
     )
 }
 [schedules.{_REAL}]
-cron = "*/8 * * * * *"
+cron = "*/6 * * * * *"
 job = "{_REAL}"
 [limits]
 runs = 8
@@ -156,7 +156,7 @@ def ticks_of(store, name: str) -> list[Tick]:  # type: ignore[no-untyped-def]
 def check_ticks(ticks: dict[str, list[Tick]]) -> None:
     """Every moment of a schedule has one tick, and none of so short a time counts as missed."""
     for name, found in ticks.items():
-        step = timedelta(seconds=8 if name == _REAL else 1)
+        step = timedelta(seconds=6 if name == _REAL else 1)
         gaps = {later.scheduled_at - earlier.scheduled_at for earlier, later in pairwise(found)}
         assert gaps <= {step}, (name, gaps)
         assert {tick.status for tick in found} == {"launched"}
