@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -136,7 +136,7 @@ def trial_of(workspace: Workspace, sensor: SensorDef, found: Evaluated, *, befor
         reason=reason,
         runs=runs,
         requests=len(answer.runs),
-        added={each.name: each.add for each in answer.partitions if each.add},
+        added=_new_keys(workspace, answer),
         deleted={each.name: each.delete for each in answer.partitions if each.delete},
         cursor=before if error else found.cursor,
     )
@@ -168,11 +168,32 @@ def _runs(workspace: Workspace, sensor: SensorDef, answer: Answer, at: datetime)
     known: Mapping[str, str] = {}
     if keys and not workspace.is_untouched:
         known = workspace.store.automation.seen_keys(workspace.env, sensor.name, keys, at=at)
-    return tuple(_run(workspace, sensor, request, known, at) for request in shown)
+    coming = {key for each in answer.partitions for key in each.add}
+    return tuple(_run(workspace, sensor, request, known, at=at, coming=coming) for request in shown)
+
+
+def _new_keys(workspace: Workspace, answer: Answer) -> dict[str, tuple[str, ...]]:
+    """Return by set the keys of an answer that are not there yet."""
+    found = {}
+    for each in answer.partitions:
+        there = frozenset[str]()
+        if each.add and not workspace.is_untouched:
+            registry = workspace.store.partitions.keys(workspace.env, each.name)
+            there = frozenset(key for key in each.add if key in registry)
+        new = tuple(key for key in each.add if key not in there)
+        if new:
+            found[each.name] = new
+    return found
 
 
 def _run(
-    workspace: Workspace, sensor: SensorDef, request: RunRequest, known: Mapping[str, str], at: datetime
+    workspace: Workspace,
+    sensor: SensorDef,
+    request: RunRequest,
+    known: Mapping[str, str],
+    *,
+    at: datetime,
+    coming: Collection[str],
 ) -> TrialRun:
     from nbpipe.commands.job_plans import plan_work
     from nbpipe.daemon.parts import Work
@@ -201,5 +222,7 @@ def _run(
         )
         plan = plan_work(workspace, work)
     except NbpipeError as error:
+        if request.partition_key in coming:  # it is added before the run is planned
+            return found
         return msgspec.structs.replace(found, error=str(error))
     return msgspec.structs.replace(found, assets=tuple(spec.key for spec in plan.assets))

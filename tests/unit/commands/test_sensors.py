@@ -75,3 +75,19 @@ def test_a_sensor_is_stopped_and_started(sensors, terminal):
     assert "no daemon is running" in terminal("sensor", "start", "inbox").out
     assert "sensor inbox" not in terminal("sensor", "list").err
     assert {row["name"]: row["on"] for row in terminal.json("sensor", "list")}["inbox"] is True
+
+
+def test_a_trial_knows_the_keys_that_would_be_added_before_their_runs(sensors, terminal):
+    write_notebook(
+        sensors / "files.ipynb",
+        [
+            "%load_ext nbpipe\n%job reading page",
+            "%%asset page --partitions dynamic:pages\npage = partition.key",
+            "%%sensor pages --job reading\nkeys = PartitionsRequest('pages', add=('p1', 'p2'))\n"
+            "[keys, RunRequest(partition_key='p2')]",
+        ],
+    )
+    found = terminal.json("sensor", "tick", "pages")
+    assert (found["status"], found["added"]) == ("launched", {"pages": ["p1", "p2"]})
+    assert terminal("partitions", "add", "pages", "p1").status == 0
+    assert terminal.json("sensor", "tick", "pages")["added"] == {"pages": ["p2"]}
