@@ -19,6 +19,7 @@ from nbpipe.core.backfills.records import Backfill, Portion
 from nbpipe.core.backfills.targets import Asked, Targets, choose
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.parameters import canonical
+from nbpipe.core.partitions.links import WHOLE
 from nbpipe.core.partitions.subsets import PartitionSubset, nothing
 from nbpipe.core.runs.parameter_checks import parameters_for
 from nbpipe.core.runs.partition_refusals import when
@@ -27,6 +28,8 @@ from nbpipe.core.runs.refusals import refuse_broken
 from nbpipe.errors import RefusedError, UsageError
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
+_MANY = 1_000
+"""Runs from which on it is said that fewer would do: each takes seconds to start."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +69,17 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
             total=self.targets.total,
             runs=self.runs,
             assets=tuple(planned_asset(key, subset) for key, subset in self.targets.subsets.items()),
-            notes=self.targets.notes,
+            notes=(*self.targets.notes, *self._many()),
         )
+
+    def _many(self) -> tuple[str, ...]:
+        """Say that many runs are for one partition each, where that is so."""
+        single = [block for block in self.blocks if block.size == 1 and block.of != WHOLE]
+        number = sum(_runs(block, self.targets.subsets) for block in single)
+        if number < _MANY:
+            return ()
+        several = "--single-run, or --backfill N in the cell, takes several at once"
+        return (f"{number:,} runs, one for each partition: {several}",)
 
 
 def draft(workspace: Workspace, wish: Wish) -> Draft:

@@ -65,6 +65,22 @@ def test_a_dry_run_tells_what_would_be_done_and_records_nothing(project_of_days:
 
 
 @pytest.mark.parametrize(
+    ("options", "hours", "words", "notes"),
+    [
+        ("", "2024-02-11T15", (), ["1,000 runs, one for each partition: --single-run, or --backfill N in the cell, "]),
+        ("", "2024-02-11T14", (), []),
+        ("", "2024-02-11T15", ("--single-run",), []),
+        ("--backfill single", "2024-02-11T15", (), []),
+        ("--backfill 2", "2024-03-24T07", (), []),
+    ],
+)
+def test_a_run_for_each_of_many_partitions_is_pointed_out(project: Path, terminal, options, hours, words, notes):
+    write_notebook(project / "a.ipynb", [f"%%asset hour --partitions hourly:2024-01-01..{hours} {options}\nhour = 1"])
+    found = terminal.json("backfill", "hour", "--all", "--dry-run", *words)["notes"]
+    assert [note[: len(said)] for note, said in zip(found, notes, strict=True)] == notes
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (("day",), "say which partitions"),
