@@ -189,6 +189,15 @@ def test_what_is_missing_upstream_is_named_with_the_command_that_makes_it(projec
         assert "raw@2024-01-01 (and 3 more), which month@2024-01-01 reads, have no value" in shown.said
 
 
+def test_what_lacks_its_inputs_was_not_executed_and_has_not_failed(project):
+    cells = [f"%%asset own --partitions {DAYS} --map own=offset(-1)\nown = 1 if own is None else own + 1", RAW, CLEAN]
+    with person(project, cells) as me:
+        for cell, name in ((0, "own"), (2, "clean")):
+            assert "MissingValueError" in me.run(cell).said
+            state = me.session.seen().partition_states()[name]
+            assert (state.counts.failed, state.status_of("2024-01-05")) == (0, "missing")
+
+
 def test_assets_without_partitions_read_them_and_notice_new_ones(project):
     cells = [
         RAW,

@@ -137,7 +137,7 @@ class PartitionWork:
         self._sieve.fail(found.below)
         for key, reason in found.lacking.items():
             error = MissingValueError(reason)
-            self._lost({spec.key: {key: None} for spec in self._cell.specs}, error, self._bench.worded(error))
+            self._unready({spec.key: {key: None} for spec in self._cell.specs}, error)
             if self._teller.alone:
                 raise error
         self._commits.start(found.ready)
@@ -153,7 +153,7 @@ class PartitionWork:
                 positions = self._positions(keys)
                 inputs = LinkedInputs(self._bench.values, cell, self._sources, positions, ranged=ranged)
         except Exception as error:
-            self._lost(left, error, self._bench.worded(error))
+            self._unready(left, error)
             if self._teller.alone:
                 raise
             return None
@@ -302,11 +302,23 @@ class PartitionWork:
             found = partitions.materialization(bench.env, spec.key, key, self._commits.position(spec.key, key))
             bench.names.bind(spec.key, None if found is None else bench.values.load(found))
 
+    def _unready(self, left: Mapping[str, Mapping[str, None]], error: Exception) -> None:
+        """Note partitions whose inputs are not there: a run keeps what became of them, a person is told alone."""
+        message = self._bench.worded(error)
+        if self._bench.run_id is None:
+            self._tell_lost(left, error, message)
+        else:
+            self._lost(left, error, message)
+
     def _lost(self, left: Mapping[str, Mapping[str, None]], error: BaseException, message: str) -> None:
         """Note partitions that failed."""
-        keys = list(dict.fromkeys(key for each in left.values() for key in each))
         for asset, each in left.items():
             self._commits.fail(asset, list(each), message)
+        self._tell_lost(left, error, message)
+
+    def _tell_lost(self, left: Mapping[str, Mapping[str, None]], error: BaseException, message: str) -> None:
+        """Say which partitions failed, now and at the end, and let nothing go on that reads them."""
+        keys = list(dict.fromkeys(key for each in left.values() for key in each))
         self._sieve.fail(keys)
         self._first = error if self._first is None else self._first
         if len(self._accounts) < _TOLD:
