@@ -83,8 +83,10 @@ def test_a_trial_knows_the_keys_that_would_be_added_before_their_runs(sensors, t
         [
             "%load_ext nbpipe\n%job reading page",
             "%%asset page --partitions dynamic:pages\npage = partition.key",
-            "%%sensor pages --job reading\nkeys = PartitionsRequest('pages', add=('p1', 'p2'))\n"
-            "[keys, RunRequest(partition_key='p2')]",
+            (
+                "%%sensor pages --job reading\nkeys = PartitionsRequest('pages', add=('p1', 'p2'))\n"
+                "[keys, RunRequest(partition_key='p2')]"
+            ),
         ],
     )
     found = terminal.json("sensor", "tick", "pages")
