@@ -92,7 +92,7 @@ class _Hunt:
         with opened(self._project) as store:
             eventually(lambda: store.automation.ticks("default", "schedule", "s0"), within=60)
             end = time.monotonic() + seconds
-            while time.monotonic() < end:
+            while time.monotonic() < end or (not self._has_killed and time.monotonic() < end + 30):
                 time.sleep(self._chance.uniform(0.2, 0.8))
                 match self._chance.choice(["leader", "daemon", "worker", "worker", "kernel"]):
                     case "leader":
@@ -107,6 +107,10 @@ class _Hunt:
                         active = [run for run in store.runs(statuses=("running",)) if run.job == _REAL]
                         steps = [step for run in active for step in store.steps(run.id)]
                         self._kill("kernel", [s.kernel.pid for s in steps if s.kernel and is_alive(s.kernel)])
+
+    @property
+    def _has_killed(self) -> bool:
+        return self.killed["daemon"] >= 3 and self.killed["worker"] >= 3
 
     def _kill_daemon(self, among: list[subprocess.Popen[bytes]]) -> None:
         # the one that has just come must have a chance, or there would never be a daemon
