@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from nbpipe.core.ports import RunStore
-from nbpipe.core.records import Outcome, Run, RunAsset, RunStatus, Step, StepStatus
+from nbpipe.core.records import Counted, Outcome, Run, RunAsset, RunStatus, Step, StepStatus
 from nbpipe.core.runs.outcomes import AssetOutcome
 
 #: So many partitions of an asset are told one by one.
@@ -125,7 +125,9 @@ def progress_of(store: RunStore, run: Run) -> list[AssetProgress]:
     for asset, counts in store.outcome_counts(run.id).items():
         whole = AssetOutcome(counts)
         rows = store.run_assets(run.id, assets=[asset], outcomes=["failed"], limit=1) if whole.failed else []
-        if not rows and whole.lost:
+        if whole.is_idle and whole.total == 1:
+            rows = store.run_assets(run.id, assets=[asset], limit=1)
+        elif not rows and whole.lost:
             lost = store.run_assets(run.id, assets=[asset], outcomes=["skipped", "canceled"], limit=_FEW)
             rows = [row for row in lost if not row.done][:1]
         error = None
@@ -133,7 +135,7 @@ def progress_of(store: RunStore, run: Run) -> list[AssetProgress]:
             error = f"{rows[0].partition}: {rows[0].error}" if rows[0].partition else rows[0].error
         partitioned = whole.total > 1 or any(row.partition for row in store.run_assets(run.id, assets=[asset], limit=1))
         progress.append(
-            AssetProgress(asset=asset, outcome=whole.outcome, error=error, partitions=whole if partitioned else None)
+            AssetProgress(asset=asset, outcome=whole.told, error=error, partitions=whole if partitioned else None)
         )
     return progress
 
@@ -174,7 +176,7 @@ def _outcomes(store: RunStore, run: Run) -> tuple[RunAssetRow, ...]:
         wanted: tuple[Outcome, ...] | None = None if whole.total <= _FEW else ("failed",)
         rows = store.run_assets(run.id, assets=[asset], outcomes=wanted, limit=_FEW)
         if not any(row.partition == "" for row in rows):
-            found.append(RunAssetRow(asset=asset, outcome=whole.outcome, error=None, partitions=_plain(counts)))
+            found.append(RunAssetRow(asset=asset, outcome=whole.told, error=None, partitions=_plain(counts)))
         found += map(_asset, rows)
     return tuple(found)
 
@@ -183,5 +185,10 @@ def _asset(found: RunAsset) -> RunAssetRow:
     return RunAssetRow(asset=found.asset, partition=found.partition or None, outcome=found.outcome, error=found.error)
 
 
-def _plain(counts: Mapping[Outcome, int]) -> dict[str, int]:
-    return {str(outcome): number for outcome, number in counts.items()}
+def _plain(counts: Mapping[Counted, int]) -> dict[str, int]:
+    """Count by the outcome that each partition is shown with."""
+    found: dict[str, int] = {}
+    for outcome, number in counts.items():
+        word = "skipped" if outcome == "idle" else outcome
+        found[word] = found.get(word, 0) + number
+    return found

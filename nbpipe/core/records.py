@@ -19,6 +19,9 @@ StepStatus = Literal["queued", "running", "success", "failure", "canceled", "ski
 Outcome = Literal["queued", "running", "success", "unchanged", "failed", "skipped", "canceled"]
 """What became of one asset in one run; `skipped`: something upstream of it failed."""
 
+Counted = Literal[Outcome, "idle"]
+"""An outcome where many are counted; `idle`: skipped by its own body, so that nothing is left to do."""
+
 ACTIVE_RUN: frozenset[str] = frozenset({"queued", "starting", "running"})
 
 #: Longest error text that is kept; the record of a run has all of it.

@@ -129,7 +129,8 @@ class Conductor:
             raise error from died
         if reply.status == "ok":
             self._ledger.settle(plan.assets)
-            self._tell("cell_ended", at, assets=plan.assets, status=self._ledger.status(plan.assets))
+            status, reason = self._ledger.ending(plan.assets)
+            self._tell("cell_ended", at, assets=plan.assets, status=status, error=reason)
             return None
         if self._stopping():
             self._tell("cell_ended", at, assets=plan.assets, status="canceled")

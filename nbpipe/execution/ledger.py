@@ -32,6 +32,8 @@ class Ledger:
         )
         self._outcomes: dict[str, Outcome] = {}
         self._partial: set[str] = set()
+        self._idle: dict[str, str | None] = {}
+        """Assets whose bodies had nothing to do for any partition; for one partition, why."""
         self._errors: list[str] = []
         self._executed: list[str] = []
 
@@ -52,6 +54,11 @@ class Ledger:
     def status(self, assets: Iterable[str]) -> Outcome:
         """Return the outcome of the first of a cell's assets."""
         return next((self._outcomes[key] for key in assets if key in self._outcomes), "success")
+
+    def ending(self, assets: Iterable[str]) -> tuple[Outcome, str | None]:
+        """Return what people are told of a cell that ended well: its status, and why it had nothing to do."""
+        keys = [key for key in assets if key in self._idle]
+        return ("skipped", self._idle[keys[0]]) if keys else (self.status(assets), None)
 
     def lost_upstream(self, assets: Iterable[str]) -> str | None:
         """Return an asset that did not succeed and without which nothing can be done for `assets`, if there is one."""
@@ -177,6 +184,8 @@ class Ledger:
         self._partitions.end(key, outcome, None if error is None else self.readable(error))
         found = self._partitions.outcome(key)
         self._take(key, found)
+        if found.is_idle:
+            self._idle[key] = self._partitions.reason(key) if found.total == 1 else None
         if found.counts.get("success") and key not in self._executed:
             self._executed.append(key)
 

@@ -125,6 +125,11 @@ class RunPartitions:
         """Return what has become of an asset so far."""
         return AssetOutcome(self._store.outcome_counts(self._run_id).get(asset, {}))
 
+    def reason(self, asset: str) -> str | None:
+        """Return what is noted of the first partition of an asset."""
+        rows = self._store.run_assets(self._run_id, assets=[asset], limit=1)
+        return rows[0].error if rows else None
+
     def account(self, asset: str) -> str:
         """Say how many partitions of an asset failed, and how the first one did."""
         found = self.outcome(asset)

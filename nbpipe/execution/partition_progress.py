@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from nbpipe import clock
 from nbpipe.core.ports import ProgressListener, StateStore
-from nbpipe.core.records import Outcome
+from nbpipe.core.records import Counted
 from nbpipe.core.runs.tasks import RunProgress
 from nbpipe.errors import NbpipeError
 
@@ -50,7 +50,7 @@ def _watch(
     on_event: ProgressListener,
     stop: threading.Event,
 ) -> None:
-    known: Mapping[str, Mapping[Outcome, int]] = {}
+    known: Mapping[str, Mapping[Counted, int]] = {}
     period, last = 0.0, False
     while not last:
         last = stop.wait(period)

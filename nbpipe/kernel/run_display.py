@@ -105,5 +105,6 @@ def _bar(asset: str, found: AssetOutcome) -> str:
 def _counted(found: AssetOutcome) -> str:
     """Say how many partitions have ended, and how."""
     parts = [f"{found.done:,} of {found.total:,} partitions"]
-    parts += [f"{number:,} {word}" for number, word in ((found.failed, "failed"), (found.lost, "not done")) if number]
+    more = ((found.idle, "skipped"), (found.failed, "failed"), (found.lost, "not done"))
+    parts += [f"{number:,} {word}" for number, word in more if number]
     return ", ".join(parts)

@@ -8,7 +8,18 @@ from itertools import islice
 
 import msgspec
 
-from nbpipe.core.records import ACTIVE_RUN, Outcome, Run, RunAsset, RunStatus, Step, StepStatus, WorkerId, WorkerState
+from nbpipe.core.records import (
+    ACTIVE_RUN,
+    Counted,
+    Outcome,
+    Run,
+    RunAsset,
+    RunStatus,
+    Step,
+    StepStatus,
+    WorkerId,
+    WorkerState,
+)
 from nbpipe.errors import ConflictError, UnknownNameError
 from nbpipe.storage import codec
 from nbpipe.storage.memory_base import KeptRun, MemoryPart
@@ -244,12 +255,12 @@ class MemoryRuns(MemoryPart):
             )
             return list(islice(found, limit))
 
-    def outcome_counts(self, run_id: str) -> dict[str, dict[Outcome, int]]:
+    def outcome_counts(self, run_id: str) -> dict[str, dict[Counted, int]]:
         """See `RunStore`."""
-        found: dict[str, dict[Outcome, int]] = {}
+        found: dict[str, dict[Counted, int]] = {}
         for place in self.run_assets(run_id):
             counts = found.setdefault(place.asset, {})
-            outcome = "unchanged" if place.outcome == "skipped" and place.done else place.outcome
+            outcome: Counted = "idle" if place.outcome == "skipped" and place.done else place.outcome
             counts[outcome] = counts.get(outcome, 0) + 1
         return found
 

@@ -257,7 +257,7 @@ def select_some_run_assets(dialect: Dialect) -> Query:
 def count_outcomes(_: Dialect) -> Query:
     """How many places of a run have which outcome, by asset in the order of its plan."""
     idle = sa.and_(run_assets.c.outcome == "skipped", run_assets.c.version == 0)
-    outcome = sa.case((idle, "unchanged"), else_=run_assets.c.outcome).label("found")
+    outcome = sa.case((idle, "idle"), else_=run_assets.c.outcome).label("found")
     return (
         sa.select(assets.c.name, outcome, sa.func.count())
         .join_from(run_assets, assets, assets.c.id == run_assets.c.asset_id)

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from nbpipe.core.records import (
     ACTIVE_RUN,
+    Counted,
     Outcome,
     Run,
     RunAsset,
@@ -265,9 +266,9 @@ class SqlRuns(SqlPart):
                 found = transaction.all(queries.select_run_assets, run=run_id)
         return [rows.run_asset(run_id, row) for row in found]
 
-    def outcome_counts(self, run_id: str) -> dict[str, dict[Outcome, int]]:
+    def outcome_counts(self, run_id: str) -> dict[str, dict[Counted, int]]:
         """See `RunStore`."""
-        found: dict[str, dict[Outcome, int]] = {}
+        found: dict[str, dict[Counted, int]] = {}
         with self._database.read() as transaction:
             for name, outcome, number in transaction.all(queries.count_outcomes, run=run_id):
                 found.setdefault(name, {})[outcome] = number

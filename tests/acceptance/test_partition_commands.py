@@ -72,6 +72,23 @@ def test_a_run_of_partitions_as_data_and_in_words(shop: Path) -> None:
     assert nbpipe(shop, "runs", "retry", "--from-failure", again["run_id"]).status == 2
 
 
+def test_what_had_nothing_to_do_is_said_to_be_skipped(project: Path) -> None:
+    body = "%%asset api --partitions static:a,b\nif partition.key in 'ab':\n    context.skip('holiday')\n1"
+    write_notebook(project / "a.ipynb", [body])
+    assert "api: skipped: holiday\n" in nbpipe(project, "materialize", "api", "--partition", "a").err
+    assert "api: skipped\n" in nbpipe(project, "materialize", "api", "--partitions", "a..b").err
+    both, one = answer(project, "runs")
+    rows = answer(project, "runs", "show", both["id"])["outcomes"]
+    assert [(row["outcome"], row["partitions"]) for row in rows] == [
+        ("skipped", {"skipped": 2}),
+        ("skipped", None),
+        ("skipped", None),
+    ]
+    page = nbpipe(project, "runs", "show", one["id"]).out
+    assert "api: 1 skipped" in page
+    assert "unchanged" not in page
+
+
 def test_one_partition_is_verified(shop: Path) -> None:
     assert answer(shop, "materialize", "day", "--partition", "2024-01-01")["status"] == "success"
     assert answer(shop, "materialize", "luck", "--partitions", "a..b")["status"] == "success"

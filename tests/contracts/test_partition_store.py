@@ -41,11 +41,11 @@ def test_partitions_of_a_run_are_counted_and_ended(store, partitions):
     partitions.start(ENV, "a", some(2, 3), run_id="r1", at=NOON, label="2..3")
     assert [p.outcome for p in store.run_assets("r1")] == ["running", "queued", "queued", "queued", "queued"]
     partitions.skip([skipped(at(1), run_id="r1", reason="empty")])
-    assert store.outcome_counts("r1") == {"a": {"unchanged": 1, "queued": 4}}
+    assert store.outcome_counts("r1") == {"a": {"idle": 1, "queued": 4}}
     store.end_partitions("r1", "a", "failed", at=NOON, keys=["1", "3"], error="boom", label="3")
     assert store.events(run_id="r1")[-1].kind == "partitions_failed"
     store.end_partitions("r1", "a", "skipped", at=NOON, error="not reached")
-    assert store.outcome_counts("r1") == {"a": {"unchanged": 1, "failed": 1, "skipped": 3}}
+    assert store.outcome_counts("r1") == {"a": {"idle": 1, "failed": 1, "skipped": 3}}
     assert [p.partition for p in store.run_assets("r1", outcomes=["failed", "success"])] == ["3"]
     assert [p.partition for p in store.run_assets("r1", assets=["a"], outcomes=["skipped"], limit=2)] == ["1", "2"]
     assert store.run_assets("r1", assets=["b"]) == []

@@ -11,6 +11,7 @@ from nbpipe.core.ports.backfills import BackfillStore
 from nbpipe.core.ports.partitions import PartitionStore
 from nbpipe.core.records import (
     AssetState,
+    Counted,
     Details,
     Event,
     Materialization,
@@ -232,10 +233,10 @@ class RunStore(Protocol):
             limit: only so many.
         """
 
-    def outcome_counts(self, run_id: str) -> dict[str, dict[Outcome, int]]:
+    def outcome_counts(self, run_id: str) -> dict[str, dict[Counted, int]]:
         """Return how many partitions of each asset of a run have which outcome; 1 for an asset without.
 
-        Assets are in plan order. Executions that had nothing to do count as `unchanged`, see `RunAsset.done`.
+        Assets are in plan order. Executions that had nothing to do count as `idle`, see `RunAsset.done`.
         """
 
     def plan(self, run_id: str) -> bytes | None:

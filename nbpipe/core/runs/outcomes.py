@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 import msgspec
 
-from nbpipe.core.records import Outcome
+from nbpipe.core.records import Counted, Outcome
 
-_DONE: tuple[Outcome, ...] = ("success", "unchanged")
+_DONE: tuple[Counted, ...] = ("success", "unchanged", "idle")
 _LEFT: tuple[Outcome, ...] = ("queued", "running")
 
 
 class AssetOutcome(msgspec.Struct, frozen=True):
     """One asset in one run; without partitions, as if it had one."""
 
-    counts: Mapping[Outcome, int]
+    counts: Mapping[Counted, int]
     """See `RunStore.outcome_counts`."""
 
     @property
@@ -42,6 +42,21 @@ class AssetOutcome(msgspec.Struct, frozen=True):
     def lost(self) -> int:
         """Return how many were not tried."""
         return self.counts.get("skipped", 0) + self.counts.get("canceled", 0)
+
+    @property
+    def idle(self) -> int:
+        """Return how many were skipped by their own body; `done` has them too."""
+        return self.counts.get("idle", 0)
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether its body had nothing to do for any partition."""
+        return self.idle == self.total > 0
+
+    @property
+    def told(self) -> Outcome:
+        """Return `outcome` as people are told: what had nothing to do was skipped, though nothing is lost by it."""
+        return "skipped" if self.is_idle else self.outcome
 
     @property
     def outcome(self) -> Outcome:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from nbpipe.core.records import Outcome, StepStatus
+from nbpipe.core.records import Counted, Outcome, StepStatus
 from nbpipe.core.runs.plans import StepRequest
 
 #: Both sides of a step, the process that drives it and the kernel, must have the same number.
@@ -92,7 +92,7 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     status: str = ""
     """Of what ended: a step's or run's status, or the outcome of the assets of a cell."""
     error: str | None = None
-    counts: Mapping[str, Mapping[Outcome, int]] = MappingProxyType({})
+    counts: Mapping[str, Mapping[Counted, int]] = MappingProxyType({})
     """Of `partitions_ended`: see `RunStore.outcome_counts`, for the assets that have partitions."""
     data: Mapping[str, Any] = MappingProxyType({})
 

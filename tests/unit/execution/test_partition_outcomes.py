@@ -219,8 +219,20 @@ def test_what_had_nothing_to_do_is_done():
     world.skip("day", *DAYS)
     world.ledger.settle(("day",))
     assert world.ledger.status(("day",)) == "unchanged"
+    assert world.ledger.ending(("day",)) == ("skipped", None)
     assert world.lost("next") is None
     assert not world.ledger.succeeded(("day",))
+
+
+def test_the_reason_why_one_partition_had_nothing_to_do_is_told():
+    world = World(specs=(SPECS[0], SPECS[2]))
+    world.commit("day", *DAYS[:2])
+    world.skip("day", DAYS[2])
+    world.skip("month", "2024-01-01")
+    world.ledger.settle(("day",))
+    world.ledger.settle(("month",))
+    assert world.ledger.ending(("day",)) == ("success", None)
+    assert world.ledger.ending(("month",)) == ("skipped", "nothing came")
 
 
 def test_a_canceled_step_keeps_what_was_done():
