@@ -158,7 +158,9 @@ def test_a_declaration_that_can_not_be_used_is_told_in_its_row(full, terminal):
     edit_cell(full / "shop.ipynb", 3, "%%asset daily --partitions daily:2024-13-01\ndaily = clean(raw)[:limit]")
     found = rows(terminal)
     assert found["raw"]["status"] == "fresh"
-    assert found.get("daily", {"status": "missing"})["status"] == "missing"
+    assert found["daily"]["status"] == "missing"
+    (reason,) = found["daily"]["reasons"]
+    assert reason.startswith("%%asset: --partitions: column 7: start '2024-13-01': there is no such day")
 
 
 @pytest.mark.parametrize(
