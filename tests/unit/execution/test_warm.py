@@ -84,11 +84,12 @@ def test_a_warm_process_does_not_inherit_for_whom_it_was_started():
     assert not {"NBPIPE_RUN_ID", "HOME"} & set(around)
 
 
-def test_a_folder_that_others_can_enter_is_not_used(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+def test_a_folder_that_others_can_enter_is_not_used(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("warm")  # its path is short enough for a socket
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     environment = WarmEnvironment.of("/python", (), ENVIRON)
     home(environment, create=True)
-    (tmp_path / f"nbpipe-warm-{os.getuid()}").chmod(0o777)
+    (folder / f"nbpipe-warm-{os.getuid()}").chmod(0o777)
     with pytest.raises(NotWarmError, match="open to others"):
         home(environment)
 
