@@ -19,7 +19,7 @@ ASSETS = {"country_stats", "change_model", "continent_stats"}
 @pytest.fixture(scope="module")
 def ran(lab: Lab) -> Iterator[Lab]:
     """Open a copy of the quickstart, without the other tutorials, and run all of it."""
-    others = shutil.ignore_patterns(".nbpipe", ".ipynb_checkpoints", "0[23]_*")
+    others = shutil.ignore_patterns(".nbpipe", ".ipynb_checkpoints", "0[234]_*", "inbox")
     shutil.copytree(NOTEBOOKS, lab.root / "tour", ignore=others)
     lab.open("tour/01_quickstart.ipynb")
     lab.run_all()
