@@ -19,7 +19,7 @@ ASSETS = ("country_stats", "change_model", "continent_stats")
 @pytest.fixture(scope="module")
 def ran(notebook7: Notebook7) -> Iterator[Notebook7]:
     """Open a copy of the quickstart and run all of it."""
-    ignored = shutil.ignore_patterns(".nbpipe", ".ipynb_checkpoints")
+    ignored = shutil.ignore_patterns(".nbpipe", ".ipynb_checkpoints", "0[234]_*", "inbox")
     shutil.copytree(NOTEBOOKS, notebook7.root / "tour", ignore=ignored)
     notebook7.open("tour/01_quickstart.ipynb")
     notebook7.run_all()
