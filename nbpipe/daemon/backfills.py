@@ -24,7 +24,7 @@ from nbpipe.core.partitions.subsets import Families, PartitionSubset, union
 from nbpipe.core.ports import PartitionStore, StateStore
 from nbpipe.core.records import ACTIVE_RUN, Run, RunAsset, Step, WorkerId
 from nbpipe.daemon.backfill_parts import BackfillNews, BackfillProject, RunCarrier, unheard
-from nbpipe.daemon.run_endings import became, requested_of
+from nbpipe.daemon.run_endings import became, objection, requested_of
 from nbpipe.errors import ConflictError, DefinitionError, RefusedError, StateError, UnknownNameError, UsageError
 from nbpipe.execution.heartbeat import Heartbeat
 from nbpipe.execution.stop_signals import stop_signals
@@ -171,9 +171,11 @@ class _Execution:
                 ours[run_id] = requested
                 continue
             ended: Mapping[str, Portion] = {}
+            error = None
             if run is not None:
                 ended, _ = became(run, rows, requested, self._sets, stopping=True)
-            self._kept.settle(self._id, self._worker, run_id, ended, at=clock.now())
+                error = objection(run, ended, requested)
+            self._kept.settle(self._id, self._worker, run_id, ended, at=clock.now(), error=error)
         self._backlog = Backlog(
             self._blocks,
             self._edges,
@@ -257,14 +259,16 @@ class _Execution:
             run = self._store.run(run_id)
         failures: tuple[RunAsset, ...] = ()
         ended: Mapping[str, Portion] = {}
+        error = None
         if run is not None:
             rows = self._store.run_assets(run_id)
             if run.status == "canceled":
                 self._hear()
             stopping = self._stopping is not None
             ended, failures = became(run, rows, request.partitions, self._sets, stopping=stopping)
+            error = objection(run, ended, request.partitions)
         self._backlog.end(request, ended)
-        self._lose(ended, run_id)
+        self._lose(ended, run_id, error)
         self._tell(failures)
 
     def _hear(self) -> None:
@@ -273,7 +277,7 @@ class _Execution:
         if self._stopping is None and found is not None and found.cancel_requested:
             self._stopping = _ASKED
 
-    def _lose(self, ended: Mapping[str, Portion], run_id: str = "") -> None:
+    def _lose(self, ended: Mapping[str, Portion], run_id: str = "", error: str | None = None) -> None:
         """Record what became of a run, and what is lost by it."""
         lost = self._backlog.newly_lost()
         if not (run_id or lost):
@@ -282,7 +286,7 @@ class _Execution:
         for key, families in lost.items():
             before = changed.get(key, Portion(requested=_NO_FAMILIES))
             changed[key] = msgspec.structs.replace(before, lost=union(before.lost, families))
-        self._kept.settle(self._id, self._worker, run_id, changed, at=clock.now())
+        self._kept.settle(self._id, self._worker, run_id, changed, at=clock.now(), error=error)
 
     def _verdict(self) -> tuple[BackfillStatus, str | None]:
         found = self._kept.backfill(self._id) or self._backfill
@@ -290,7 +294,8 @@ class _Execution:
             return "canceled", self._stopping
         if self._trouble is None and self._backlog.left:
             self._trouble = "partitions wait for each other: this should not happen, please report it"
-        return ("failure" if self._trouble or found.failed or found.lost else "success"), self._trouble
+        trouble = self._trouble or found.error
+        return ("failure" if trouble or found.failed or found.lost else "success"), trouble
 
     def _tell(self, failures: tuple[RunAsset, ...] = ()) -> None:
         found = self._kept.backfill(self._id) or self._backfill

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nbpipe.core.backfills.records import Portion
 from nbpipe.core.partitions.sets import PartitionSet
-from nbpipe.core.partitions.subsets import Families, families_of
+from nbpipe.core.partitions.subsets import Families, compact, difference, families_of, union
 from nbpipe.core.records import Run, RunAsset
 from nbpipe.execution.reconcile import GONE
 
@@ -46,6 +46,21 @@ def became(
         for asset in requested
     }
     return found, tuple(failed)
+
+
+def objection(run: Run, ended: Mapping[str, Portion], requested: Mapping[str, Families]) -> str | None:
+    """Return why a backfill fails for a run whose partitions are all stored or skipped; None: it does not fail.
+
+    What is stored is right and stays, but the cell has failed after it: its author has to know.
+    """
+    if run.status != "failure" or run.error == GONE:
+        return None
+    for asset, families in requested.items():
+        portion = ended.get(asset, Portion(requested={}))
+        if compact(difference(families, union(portion.done, portion.skipped))):
+            return None
+    reason = (run.error or "no reason is known").strip().partition("\n")[0]
+    return f"run {run.id} failed, though all of its partitions are stored: {reason}"
 
 
 def requested_of(rows: Iterable[RunAsset], sets: Mapping[str, PartitionSet]) -> Mapping[str, Families]:

@@ -134,6 +134,12 @@ def end(_: Dialect) -> Query:
     )
 
 
+def complain(_: Dialect) -> Query:
+    """Note why a backfill can't end as a success, if nothing is noted yet."""
+    error = sa.func.coalesce(backfills.c.error, given("message", type_=sa.Text))
+    return sa.update(backfills).where(_this()).values(error=error)
+
+
 def reopen(_: Dialect) -> Query:
     """Let a backfill that has ended wait for a worker."""
     values = {"ended_at": sa.null(), "error": sa.null(), "cancel_requested": 0}

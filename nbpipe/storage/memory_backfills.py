@@ -141,7 +141,14 @@ class MemoryBackfills(MemoryPart):
             return [run_id for run_id, settled in runs.items() if not settled]
 
     def settle(
-        self, backfill_id: str, worker: WorkerId, run_id: str, ended: Mapping[str, Portion], *, at: datetime
+        self,
+        backfill_id: str,
+        worker: WorkerId,
+        run_id: str,
+        ended: Mapping[str, Portion],
+        *,
+        at: datetime,
+        error: str | None = None,
     ) -> None:
         """See `BackfillStore`."""
         with self._changing():
@@ -157,6 +164,8 @@ class MemoryBackfills(MemoryPart):
             if run_id:
                 kept.runs[run_id] = True
             kept.keep({asset: kept.portions[asset].settle(portion) for asset, portion in ended.items()})
+            if error is not None:
+                kept.change(error=codec.clean(error) if kept.record.error is None else kept.record.error)
             data = {"backfill": kept.record.id}
             self._note(kept.record.env, "backfill_progressed", at, run_id=run_id or None, data=data)
 

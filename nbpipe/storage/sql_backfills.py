@@ -126,7 +126,14 @@ class SqlBackfills(SqlPart):
             return [run for (run,) in transaction.all(queries.select_open_runs, backfill=backfill_id)]
 
     def settle(
-        self, backfill_id: str, worker: WorkerId, run_id: str, ended: Mapping[str, Portion], *, at: datetime
+        self,
+        backfill_id: str,
+        worker: WorkerId,
+        run_id: str,
+        ended: Mapping[str, Portion],
+        *,
+        at: datetime,
+        error: str | None = None,
     ) -> None:
         """See `BackfillStore`."""
         with self._database.write() as transaction:
@@ -139,6 +146,8 @@ class SqlBackfills(SqlPart):
             more = self._change(transaction, known.id, ended)
             happening = Happening(known.env, "backfill_progressed", run_id=run_id or None, data={"backfill": known.id})
             transaction.run(queries.count, backfill=known.id, **{f"more_{name}": more[name] for name in PARTS})
+            if error is not None:
+                transaction.run(queries.complain, backfill=known.id, message=codec.clean(error))
             self._note(transaction, happening, at)
 
     def retry(self, backfill_id: str, *, at: datetime) -> bool:

@@ -235,6 +235,20 @@ def test_what_a_run_did_is_counted_once(store, claimed):
     assert [event.kind for event in store.events(run_id="r1")] == ["run_queued", "backfill_progressed"]
 
 
+def test_the_first_objection_is_kept_until_the_backfill_is_tried_again(claimed):
+    for number, error in (("r1", None), ("r2", "odd\x00"), ("r3", "later"), ("r4", None)):
+        launch(claimed, number)
+        claimed.settle("b1", WORKER, number, {}, at=NOON, error=error)
+        claimed.settle("b1", WORKER, number, {}, at=NOON, error="settled already")
+    assert claimed.backfill("b1").error == "odd\ufffd"
+    claimed.release("b1", WORKER, at=NOON)
+    assert claimed.backfill("b1").error == "odd\ufffd"
+    claimed.claim("b1", OTHER, at=NOON)
+    claimed.advance("b1", "failure", at=NOON, worker=OTHER, error="odd")
+    claimed.retry("b1", at=NOON)
+    assert claimed.backfill("b1").error is None
+
+
 def test_a_partition_is_in_one_place_only(claimed):
     for number, ended in enumerate(
         [

@@ -96,7 +96,14 @@ class BackfillStore(Protocol):
         """Return the ids of the runs that were launched and not settled, oldest first."""
 
     def settle(
-        self, backfill_id: str, worker: WorkerId, run_id: str, ended: Mapping[str, Portion], *, at: datetime
+        self,
+        backfill_id: str,
+        worker: WorkerId,
+        run_id: str,
+        ended: Mapping[str, Portion],
+        *,
+        at: datetime,
+        error: str | None = None,
     ) -> None:
         """Note what became of partitions in a run that has ended, once: a second call for the run does nothing.
 
@@ -108,6 +115,8 @@ class BackfillStore(Protocol):
                 `requested` is not read; partitions that the backfill does not cover are left out. Of several that
                 have one partition, the first in this order counts.
             at: now.
+            error: why the backfill can't end as a success, whatever became of its partitions; of several the first is
+                kept, until `retry` or another end.
 
         Raises:
             ConflictError: another worker has the backfill, or none.

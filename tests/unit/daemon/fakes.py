@@ -61,7 +61,8 @@ class Died(BaseException):
 class FakeRuns:
     """Carries out runs at once, each outcome by a function of asset and key.
 
-    Outcomes: those of a `RunAsset`; `die` ends the process. What comes after a failure in a run is skipped.
+    Outcomes: those of a `RunAsset`; `die` ends the process; `late` is a success after which the run fails. What comes
+    after a failure in a run is skipped.
     """
 
     def __init__(self, store, outcome: Callable[[str, str], str]) -> None:
@@ -79,10 +80,13 @@ class FakeRuns:
             return
         store.advance_run(run_id, "running", at=clock.now())
         lost: set[str] = set()
+        late = False
         for row in store.run_assets(run_id):
             became = "skipped" if row.partition in lost else self._outcome(row.asset, row.partition)
             if became == "die":
                 raise Died
+            if became == "late":
+                became, late = "success", True
             if became != "skipped":
                 self.executed.append((row.asset, row.partition))
             if became in ("failed", "skipped"):
@@ -91,7 +95,7 @@ class FakeRuns:
                 store.end_partitions(run_id, row.asset, became, at=clock.now(), keys=(row.partition,), error="x")
             else:
                 store.update_run_assets(run_id, [row.asset], became, at=clock.now(), error="x")
-        failed = bool(lost)
+        failed = late or bool(lost)
         store.advance_run(run_id, "failure" if failed else "success", at=clock.now(), error="x" if failed else None)
         done(run_id)
 

@@ -102,6 +102,30 @@ def test_a_run_that_got_nowhere_has_failed(store, project):
     assert (found.status, found.failed, len(runs.runs)) == ("failure", 14, 1)
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_run_that_fails_after_all_was_stored_fails_the_backfill_and_nothing_is_repeated(store, project, dies):
+    specs = [asset("day", "", DAY)]
+    backfill = made(store, specs, {"day": "2023-01-02..2023-01-05"})
+    special = {"2023-01-03": "late", "2023-01-05": "die" if dies else "success"}
+    work, runs = driver(store, project, specs, lambda _, key: special.get(key, "success"), parallel=1)
+    executed = runs.executed
+    if dies:
+        with pytest.raises(Died):
+            work.work(backfill.id)
+        for run_id in store.backfills.open_runs(backfill.id):
+            store.advance_run(run_id, "failure", at=clock.now(), error=GONE)
+        work, runs = driver(store, project, specs, parallel=1)
+        runs.executed = executed
+    found = work.work(backfill.id)
+    assert (found.status, found.done, found.failed) == ("failure", 4, 0)
+    assert found.error.endswith("failed, though all of its partitions are stored: x")
+    assert len(executed) == 4
+    assert store.backfills.retry(backfill.id, at=clock.now())
+    work, runs = driver(store, project, specs)
+    found = work.work(backfill.id)
+    assert (found.status, found.error, runs.executed) == ("success", None, [])
+
+
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_a_process_that_dies_repeats_nothing_when_it_goes_on(store, project, parallel):
     specs = [asset("day", "", DAY), asset("week", "day", WEEK), asset("total", "week")]

@@ -7,7 +7,7 @@ import pytest
 from nbpipe.core.partitions.spec_syntax import parse_partitions
 from nbpipe.core.partitions.subsets import PartitionSubset
 from nbpipe.core.records import RunAsset
-from nbpipe.daemon.run_endings import became, requested_of
+from nbpipe.daemon.run_endings import became, objection, requested_of
 from nbpipe.execution.reconcile import GONE
 from nbpipe.storage.outcomes import NOT_STARTED
 from tests import stores
@@ -53,6 +53,27 @@ def test_what_is_done_failed_or_to_run_again(status, error, rows, stopping, expe
         if families:
             told.append(f"{side}:{','.join(PartitionSubset(SETS['x'], families))}")
     assert " ".join(told) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "rows", "expected"),
+    [
+        ("success", None, [row("a", "success")], None),
+        ("failure", "unknown key 'x'\nmore", [row("a", "success"), row("b", "unchanged")], "unknown key 'x'"),
+        ("failure", "boom", [row("a", "success"), row("b", "skipped", "nothing to do", 0)], "boom"),
+        ("failure", None, [row("a", "success")], "no reason is known"),
+        ("failure", "boom", [row("a", "success"), row("b", "failed", "boom")], None),
+        ("failure", "boom", [row("a", "success"), row("b", "skipped", NOT_STARTED)], None),
+        ("failure", GONE, [row("a", "success")], None),
+        ("canceled", "asked", [row("a", "success")], None),
+    ],
+)
+def test_a_run_that_failed_after_all_was_stored_is_told(status, error, rows, expected):
+    run = stores.run("r1", status=status, error=error)
+    requested = requested_of(rows, SETS)
+    ended, _ = became(run, rows, requested, SETS, stopping=False)
+    told = objection(run, ended, requested)
+    assert told == (expected and f"run r1 failed, though all of its partitions are stored: {expected}")
 
 
 def test_what_was_requested_is_read_from_the_places_in_the_run():
