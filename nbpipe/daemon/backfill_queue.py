@@ -124,9 +124,12 @@ class Backfills:
             duty.log(f"backfill {backfill_id}: {status}", event="backfill_ended", backfill=backfill_id)
 
     def _not_worked_on(self, backfill_id: str, words: str) -> None:
-        """End a backfill that nobody can work on, after some attempts."""
+        """End a backfill that nobody can work on, after some attempts; leave it alone if it is not waiting any more."""
         if self._tries.get(backfill_id, 0) < _TRIES:
             return
+        duty = self._duty
         error = f"no process could work on it: {words or 'no reason is known'}"
-        self._duty.store.backfills.advance(backfill_id, "failure", at=clock.now(), error=error)
-        self._duty.log(f"backfill {backfill_id}: {error}", level="error", event="backfill_lost", backfill=backfill_id)
+        ended = duty.store.backfills.abandon(duty.lease, backfill_id, at=clock.now(), error=error)
+        del self._tries[backfill_id]  # somebody may let it go on later
+        if ended:
+            duty.log(f"backfill {backfill_id}: {error}", level="error", event="backfill_lost", backfill=backfill_id)

@@ -8,10 +8,11 @@ from datetime import datetime
 
 import msgspec
 
+from nbpipe.core.automation.records import Lease
 from nbpipe.core.backfills.records import ACTIVE_BACKFILL, Backfill, BackfillStatus, Portion
 from nbpipe.core.records import Run, RunAsset, Step, WorkerId
 from nbpipe.errors import ConflictError, UnknownNameError
-from nbpipe.storage import backfill_rows, codec
+from nbpipe.storage import automation_rows, backfill_rows, codec
 from nbpipe.storage.memory_base import MemoryPart
 from nbpipe.storage.memory_runs import MemoryRuns
 from nbpipe.storage.outcomes import ambiguous, check_worker
@@ -197,6 +198,16 @@ class MemoryBackfills(MemoryPart):
             if worker is not None:
                 check_worker(kept.record.id, kept.record.worker, worker)
             self._end(kept, status, at=at, error=error)
+            return True
+
+    def abandon(self, lease: Lease, backfill_id: str, *, at: datetime, error: str) -> bool:
+        """See `BackfillStore`."""
+        with self._changing():
+            automation_rows.check_lease(self._leases.get(lease.env, (0, None))[1], lease)
+            kept = self._found(backfill_id)
+            if kept.record.status != "queued":
+                return False
+            self._end(kept, "failure", at=at, error=error)
             return True
 
     def request_cancel(self, backfill_id: str, *, at: datetime) -> bool:

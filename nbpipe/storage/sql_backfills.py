@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from nbpipe.core.automation.records import Lease
 from nbpipe.core.backfills.records import ACTIVE_BACKFILL, PARTS, Backfill, BackfillStatus, Portion
 from nbpipe.core.records import Run, RunAsset, Step, WorkerId
 from nbpipe.errors import ConflictError, UnknownNameError
+from nbpipe.storage import automation_queries, automation_rows, backfill_rows, codec, rows
 from nbpipe.storage import backfill_queries as queries
-from nbpipe.storage import backfill_rows, codec, rows
 from nbpipe.storage.database import Database, Transaction
 from nbpipe.storage.outcomes import CANDIDATES, ambiguous, check_worker
 from nbpipe.storage.sql_base import Happening, SqlPart
@@ -182,6 +183,17 @@ class SqlBackfills(SqlPart):
             if worker is not None:
                 check_worker(known.id, known.worker, worker)
             self._end(transaction, known, status, at=at, error=error)
+        return True
+
+    def abandon(self, lease: Lease, backfill_id: str, *, at: datetime, error: str) -> bool:
+        """See `BackfillStore`."""
+        with self._database.write() as transaction:
+            row = transaction.one(automation_queries.select_lease, of_env=lease.env)
+            automation_rows.check_lease(automation_rows.lease(lease.env, row), lease)
+            known = self._known(transaction, backfill_id)
+            if known.status != "queued":
+                return False
+            self._end(transaction, known, "failure", at=at, error=error)
         return True
 
     def request_cancel(self, backfill_id: str, *, at: datetime) -> bool:

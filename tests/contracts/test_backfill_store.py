@@ -299,6 +299,23 @@ def test_a_backfill_ends_once(store, claimed, status):
     assert (event.kind, event.data["status"]) == ("backfill_ended", status)
 
 
+def test_who_leads_gives_up_a_backfill_that_nobody_works_on(store, backfills):
+    backfills.create(backfill(), requested(), b"")
+    lease = store.automation.lead("default", WORKER, at=NOON)
+    backfills.claim("b1", OTHER, at=NOON)
+    assert not backfills.abandon(lease, "b1", at=NOON, error="boom")
+    backfills.release("b1", OTHER, at=NOON)
+    taken = store.automation.lead("default", OTHER, at=NOON, instead_of=lease)
+    for old in (lease, msgspec.structs.replace(lease, env="other")):
+        with pytest.raises(ConflictError, match="no longer leads"):
+            backfills.abandon(old, "b1", at=NOON, error="boom")
+    assert backfills.backfill("b1").status == "queued"
+    assert backfills.abandon(taken, "b1", at=later(5), error="boom\x00")
+    found = backfills.backfill("b1")
+    assert (found.status, found.ended_at, found.error) == ("failure", later(5), "boom\ufffd")
+    assert not backfills.abandon(taken, "b1", at=NOON, error="boom")
+
+
 def test_what_failed_and_what_was_lost_can_be_tried_again(claimed):
     assert not claimed.retry("b1", at=NOON)
     launch(claimed, "r1")

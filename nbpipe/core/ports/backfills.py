@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from nbpipe.core.automation.records import Lease
 from nbpipe.core.records import Run, RunAsset, Step, WorkerId
 
 if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
@@ -142,6 +143,15 @@ class BackfillStore(Protocol):
 
         Raises:
             ConflictError: `worker` is given and another one has it, or none.
+        """
+
+    def abandon(self, lease: Lease, backfill_id: str, *, at: datetime, error: str) -> bool:
+        """End a backfill that no process can work on (`queued` -> `failure`), by compare-and-set, as who leads.
+
+        False if it is not queued: somebody works on it by now, or it has ended.
+
+        Raises:
+            ConflictError: another process leads.
         """
 
     def request_cancel(self, backfill_id: str, *, at: datetime) -> bool:

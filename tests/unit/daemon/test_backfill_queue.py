@@ -9,6 +9,7 @@ import pytest
 from nbpipe.core.backfills.records import Backfill
 from nbpipe.daemon.backfill_queue import Backfills, QueuedRuns
 from nbpipe.daemon.backfills import BackfillDriver
+from nbpipe.errors import ConflictError
 from nbpipe.execution.workers import this_worker
 from tests.runs import eventually
 from tests.stores import run as queued
@@ -57,6 +58,56 @@ def test_one_that_nobody_can_work_on_fails(world):
     found = world.store.backfills.backfill("b1")
     assert (found.status, found.error) == ("failure", "no process could work on it: its partitions are others now")
     assert len(what(world)) == 3
+
+
+def failing(world, part, times=3):
+    for _ in range(times):
+        world.act(part)
+        world.processes.backfills["b1"].log.write_text("boom")
+        world.starter.processes[-1].code = 2
+
+
+def test_one_that_is_tried_again_by_hand_gets_as_many_attempts(world):
+    put(world, "b1")
+    part = Backfills(world.lead())
+    failing(world, part)
+    world.act(part)
+    assert world.store.backfills.retry("b1", at=NOON)
+    failing(world, part)
+    assert world.store.backfills.backfill("b1").status == "queued"
+    world.act(part)
+    assert world.store.backfills.backfill("b1").status == "failure"
+    assert len(what(world)) == 6
+
+
+def test_who_leads_no_more_ends_none(world):
+    put(world, "b1")
+    part = Backfills(world.lead())
+    failing(world, part)
+    world.lead()
+    with pytest.raises(ConflictError, match="no longer leads"):
+        world.act(part)
+    assert world.store.backfills.backfill("b1").status == "queued"
+
+
+@pytest.mark.parametrize("meanwhile", ["running", "canceled"])
+def test_one_that_somebody_took_or_canceled_meanwhile_is_left_alone(world, monkeypatch, meanwhile):
+    put(world, "b1")
+    part = Backfills(world.lead())
+    failing(world, part)
+    abandon = type(world.store.backfills).abandon
+
+    def late(backfills, *args, **about):
+        if meanwhile == "running":
+            assert backfills.claim("b1", this_worker(), at=NOON)
+        else:
+            assert backfills.request_cancel("b1", at=NOON)
+        return abandon(backfills, *args, **about)
+
+    monkeypatch.setattr(type(world.store.backfills), "abandon", late)
+    world.act(part)
+    found = world.store.backfills.backfill("b1")
+    assert (found.status, found.error) == (meanwhile, None)
 
 
 def test_who_leads_no_more_lets_them_go(world):
