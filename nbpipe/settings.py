@@ -16,6 +16,7 @@ STEP = "NBPIPE_STEP"
 HASH_SEED = "PYTHONHASHSEED"
 NOTEBOOK = "JPY_SESSION_NAME"
 PARENT = "JPY_PARENT_PID"
+CLOCK = "NBPIPE_CLOCK"
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 #: Shorter values can't be told from ordinary text.
@@ -31,6 +32,12 @@ def environment_name(default: str = "default") -> str:
 def current_run_id() -> str | None:
     """Return the id of the run that this process works for, if any (`NBPIPE_RUN_ID`)."""
     return os.environ.get(RUN_ID) or None
+
+
+def clock_file() -> Path | None:
+    """Return the file that says what time it is, instead of the system (`NBPIPE_CLOCK`): for tests; see `clock`."""
+    chosen = os.environ.get(CLOCK)
+    return Path(chosen) if chosen else None
 
 
 def inherited() -> dict[str, str]:

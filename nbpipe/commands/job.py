@@ -68,7 +68,7 @@ def carry_out(workspace: Workspace, name: str, *, partition: str | None, paramet
         retry = None if again is None else _prepared(workspace, found)
         if again is None or retry is None:
             break
-        delay = max(0.0, (again - clock.now()).total_seconds())
+        delay = max(0.0, clock.seconds_until(again))
         current_surface().say(f"run {found.id} failed: retry {attempt} of {job.retries} in {delay:.0f} s")
         clock.sleep(delay)
         found = run_as(workspace, retry, _origin(job, current_surface().trigger, parent=found.id))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from nbpipe import settings
+from nbpipe import clock, settings
 from nbpipe.execution.warm.messages import Fork
 from nbpipe.execution.warm.native_threads import restore_threads
 from nbpipe.execution.warm.preloading import Preloaded, forget
@@ -74,6 +74,7 @@ def become(job: Job) -> None:
     for name, value in job.preloaded.variables.items():
         environ.setdefault(name, value)
     settings.replace(environ)
+    clock.follow(settings.clock_file())
     _show_marks(request.marks)
     _take_place(request)
     _forget_the_past()
