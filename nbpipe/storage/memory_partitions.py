@@ -9,7 +9,7 @@ from itertools import groupby
 import msgspec
 from pyroaring import BitMap
 
-from nbpipe.core.partitions.chunks import PartitionFacts
+from nbpipe.core.partitions.chunks import PartitionFacts, is_used
 from nbpipe.core.partitions.recipes import Recipe, recipe_of
 from nbpipe.core.partitions.records import NewPartition, PartitionDetail, SkippedPartition
 from nbpipe.core.partitions.registries import KeyRegistry, check_key
@@ -283,6 +283,23 @@ class MemoryPartitions(MemoryPart):
                 data = {"set": name, "keys": len(new)}
                 self._note(env, "keys_added", at, asset=asset or None, data=data)
         return new
+
+    def choose_key(
+        self, env: str, name: str, key: str, *, instead_of: str | None, at: datetime, asset: str
+    ) -> str | None:
+        """See `PartitionStore`."""
+        check_key(key)
+        with self._changing():
+            old = self.keys(env, name, asset=asset)
+            there = next((known for known in reversed(old.keys) if known in old), None)
+            if there == key or there != instead_of:
+                return there
+            if there is not None and is_used(self.facts(env, asset)):
+                return there
+            gone = () if there is None else (there,)
+            self._kept(env, asset).registries[name] = old.remove(gone).register((key,))
+            self._note(env, "keys_added", at, asset=asset, data={"set": name, "keys": 1})
+        return key
 
     def remove_keys(
         self, env: str, name: str, keys: Iterable[str], *, at: datetime, asset: str = ""

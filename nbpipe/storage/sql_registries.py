@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from nbpipe.core.partitions.chunks import PartitionFacts, chunk_from_bytes, is_used
 from nbpipe.core.partitions.registries import KeyRegistry, check_key
-from nbpipe.storage import asset_queries, codec
+from nbpipe.storage import asset_queries, codec, partition_queries
 from nbpipe.storage import registry_queries as queries
 from nbpipe.storage.database import Database, Transaction
 from nbpipe.storage.sql_base import Happening, SqlPart
@@ -62,6 +63,27 @@ class SqlRegistries(SqlPart):
             transaction.run(queries.change_registry, registry=number, total=size + len(new), event=event)
         return tuple(key for key in wanted if known.get(key, 1))
 
+    def choose_key(
+        self, env: str, name: str, key: str, *, instead_of: str | None, at: datetime, asset: str
+    ) -> str | None:
+        """See `PartitionStore`."""
+        check_key(key)
+        with self._database.write() as transaction:
+            number, size = self._registry(transaction, env, name, asset)
+            known = [text for (text,) in transaction.all(queries.select_keys, registry=number, first=0)]
+            removed = {text for (text,) in transaction.all(queries.select_removed, registry=number)}
+            there = next((text for text in reversed(known) if text not in removed), None)
+            if there == key or there != instead_of or (there is not None and self._is_used(transaction, env, asset)):
+                return there
+            gone = [] if there is None else [(there, 1)]
+            marks = [*gone, *([(key, 0)] if key in removed else [])]
+            transaction.many(queries.mark_key, ({"registry": number, "text": text, "gone": to} for text, to in marks))
+            if key not in removed:
+                transaction.many(queries.add_key, ({"registry_id": number, "ordinal": size, "key": key},))
+            event = self._tell(transaction, (env, name, asset), "keys_added", 1, at)
+            transaction.run(queries.change_registry, registry=number, total=size + (key not in removed), event=event)
+        return key
+
     def remove_keys(
         self, env: str, name: str, keys: Iterable[str], *, at: datetime, asset: str = ""
     ) -> tuple[str, ...]:
@@ -92,6 +114,15 @@ class SqlRegistries(SqlPart):
         if row is not None:
             return int(row[0]), int(row[1])
         return transaction.number(queries.add_registry, env=env, owner=owner, name=name), 0
+
+    def _is_used(self, transaction: Transaction, env: str, asset: str) -> bool:
+        """Tell whether anything is known of an asset's partitions, or a run works on them. O(chunks)."""
+        if transaction.all(partition_queries.select_marks, env=env, name=asset):
+            return True
+        changed = transaction.each(
+            partition_queries.select_changed, asset=self._asset(transaction, env, asset), after=-1
+        )
+        return is_used(PartitionFacts({((), at): chunk_from_bytes(bytes(row[2])) for at, row in enumerate(changed)}))
 
     @staticmethod
     def _known(transaction: Transaction, number: int, keys: list[str]) -> dict[str, int]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from pyroaring import BitMap
 
 from nbpipe.core.partitions.chunks import PartitionFacts, number_of
+from nbpipe.core.partitions.layouts import keep_layout, kept_layout, layout_of
 from nbpipe.core.partitions.registries import KeyRegistry
 from nbpipe.core.partitions.sets import CHUNK
+from nbpipe.core.partitions.spec_syntax import parse_partitions
 from nbpipe.core.records import Details, Preview, RunAsset
-from nbpipe.errors import ConflictError, DeclarationError, MissingValueError
+from nbpipe.errors import ConflictError, DeclarationError, MissingValueError, RefusedError
+from nbpipe.storage.open import open_store
 from tests.partitions import at, chunk, recipe, skipped, some, value_of
 from tests.stores import NOON, WORKER, later, new, run, steps, stored
 
@@ -515,6 +520,62 @@ def test_a_key_that_nobody_could_read_is_refused_and_none_is_added(store, partit
         partitions.add_keys(ENV, "customers", ["fine", key], at=NOON)
     assert partitions.keys(ENV, "customers") == KeyRegistry()
     assert store.revision() == 0
+
+
+def test_a_key_takes_the_place_of_the_expected_one_while_nothing_is_known(store, partitions):
+    def choose(key, instead_of):
+        return partitions.choose_key(ENV, "layout", key, instead_of=instead_of, at=NOON, asset="a")
+
+    def there():
+        registry = partitions.keys(ENV, "layout", asset="a")
+        return [key for key in registry.keys if key in registry]
+
+    assert choose("days", None) == "days"
+    revision = store.revision()
+    assert choose("days", None) == "days"
+    assert choose("hours", None) == "days"
+    assert choose("hours", "weeks") == "days"
+    assert store.revision() == revision
+    assert choose("hours", "days") == "hours"
+    assert there() == ["hours"]
+    assert choose("days", "hours") == "days"
+    assert there() == ["days"]
+    assert partitions.keys(ENV, "layout", asset="a").keys == ("days", "hours")
+    partitions.fail(ENV, "a", some(7), "boom", at=NOON, label="7")
+    assert choose("hours", "days") == "days"
+    partitions.wipe(ENV, "a", at=NOON)
+    start(store, "r1", "7")
+    partitions.start(ENV, "a", some(7), run_id="r1", at=NOON, label="7")
+    assert choose("hours", "days") == "days"
+    store.advance_run("r1", "canceled", at=NOON)
+    assert choose("hours", "days") == "hours"
+    with pytest.raises(DeclarationError):
+        choose(" x", "hours")
+
+
+def test_of_many_that_begin_with_other_partitions_at_once_one_is_kept(state_url, store, tmp_path):
+    sets = [parse_partitions(text) for text in ("daily:2024-01-01", "hourly:2024-01-01T00", "weekly:2024-01-01")]
+    ready = Barrier(6)
+
+    def keep(number):
+        of = sets[number % 3]
+        with contextlib.ExitStack() as closing:
+            opened = store
+            if state_url is not None:  # a connection of its own, as another process has
+                opened = closing.enter_context(contextlib.closing(open_store(state_url, root=tmp_path)))
+            ready.wait(60)
+            try:
+                keep_layout(opened.partitions, ENV, "a", of, at=NOON)
+            except RefusedError:
+                return None
+        return layout_of(of)
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(keep, range(6)))
+    registry = store.partitions.keys(ENV, "positions stand for", asset="a")
+    (winner,) = (key for key in registry.keys if key in registry)
+    assert kept_layout(store.partitions, ENV, "a") == winner
+    assert winner in found
 
 
 # --- all together -------------------------------------------------------------------------------

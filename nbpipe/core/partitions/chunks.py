@@ -243,6 +243,11 @@ class PartitionFacts(msgspec.Struct, frozen=True, dict=True):
         return b"".join(parts)
 
 
+def is_used(facts: PartitionFacts) -> bool:
+    """Tell whether anything is known of any partition, so that positions must go on to mean what they mean."""
+    return any(one.executed | one.failed | one.running | one.held for one in facts.chunks.values())
+
+
 def whole_facts(data_version: str | None) -> PartitionFacts:
     """Return the facts of an asset without partitions, as links to it read them; None: it has no value."""
     if data_version is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from nbpipe.core.partitions.chunks import is_used
 from nbpipe.core.partitions.sets import Dimension, PartitionSet, TimeDimension, registry_name
 from nbpipe.core.ports.partitions import PartitionStore
 from nbpipe.errors import RefusedError
@@ -42,23 +43,30 @@ def check_layout(store: PartitionStore, env: str, asset: str, of: PartitionSet) 
     kept, wanted = kept_layout(store, env, asset), layout_of(of)
     if kept is None or kept == wanted:
         return kept == wanted
-    facts = store.facts(env, asset)
-    if facts.families(lambda chunk: chunk.executed | chunk.failed | chunk.running | chunk.held):
-        raise RefusedError(
-            f"what is stored of {asset} belongs to other partitions ({kept}) than it has now ({wanted}): undo that "
-            f"change, give the asset a new name, or forget what is stored with `nbpipe wipe {asset}`"
-        )
+    if is_used(store.facts(env, asset)):
+        raise _refusal(asset, kept, wanted)
     return False
 
 
 def keep_layout(store: PartitionStore, env: str, asset: str, of: PartitionSet, *, at: datetime) -> None:
-    """Keep the layout by which partitions of an asset are stored from now on; what is kept fits, or nothing is."""
+    """Keep the layout by which partitions of an asset are stored from now on; what is stored fits, or nothing is.
+
+    Raises:
+        RefusedError: another process has begun with another layout meanwhile.
+    """
     kept, wanted = kept_layout(store, env, asset), layout_of(of)
     if kept == wanted:
         return
-    if kept is not None:
-        store.remove_keys(env, _NAME, [kept], at=at, asset=asset)
-    store.add_keys(env, _NAME, [wanted], at=at, asset=asset)
+    now = store.choose_key(env, _NAME, wanted, instead_of=kept, at=at, asset=asset)
+    if now != wanted:
+        raise _refusal(asset, now or "none", wanted)
+
+
+def _refusal(asset: str, kept: str, wanted: str) -> RefusedError:
+    return RefusedError(
+        f"what is stored of {asset} belongs to other partitions ({kept}) than it has now ({wanted}): undo that "
+        f"change, give the asset a new name, or forget what is stored with `nbpipe wipe {asset}`"
+    )
 
 
 def _kind(part: Dimension) -> str:

@@ -151,6 +151,18 @@ class PartitionStore(Protocol):
             DeclarationError: a key is empty, or has blanks at its ends or control characters.
         """
 
+    def choose_key(
+        self, env: str, name: str, key: str, *, instead_of: str | None, at: datetime, asset: str
+    ) -> str | None:
+        """Let a key be the only one of a list that belongs to an asset, by compare-and-set; return the one that is.
+
+        Nothing changes if another one than `instead_of` (None: any) is there by now, nor, unless that is None, if
+        anything is known of partitions of the asset or a run works on them.
+
+        Raises:
+            DeclarationError: as `add_keys`.
+        """
+
     def remove_keys(
         self, env: str, name: str, keys: Iterable[str], *, at: datetime, asset: str = ""
     ) -> tuple[str, ...]:
