@@ -19,6 +19,8 @@ from nbpipe.errors import ConflictError, NbpipeError, RefusedError, StateError
 _STANDBY = 1.0
 #: No sleep is longer: somebody may set the system's clock.
 _LONGEST_SLEEP = 5.0
+#: A clock that has gone so many seconds more, or fewer, than time has passed was set, or this machine was asleep.
+_JUMP = 1.0
 #: When a part that failed is asked again.
 _AFTER_STORE_TROUBLE = timedelta(seconds=1)
 _AFTER_ERROR = timedelta(seconds=10)
@@ -54,6 +56,7 @@ class Daemon:
         self._stopping = False
         self._trouble = ""
         self._said_at = 0.0
+        self._apart = _clocks_apart()
 
     def run(self) -> None:
         """Lead or stand by until the bell rings `stop`.
@@ -151,17 +154,26 @@ class Daemon:
             if self._stopping:
                 return
             changed = self._sleep(lease, due)
+            changed = self._clock_was_set() or changed  # what was to come in an hour may be due, or be far away
 
     def _sleep(self, lease: Lease, due: Sequence[datetime | None]) -> bool:
         """Wait until something is due, at most; return whether anything changed."""
-        now = clock.now()
-        left = min(((moment - now).total_seconds() for moment in due if moment is not None), default=_LONGEST_SLEEP)
+        left = min((clock.seconds_until(moment) for moment in due if moment is not None), default=_LONGEST_SLEEP)
         heard = self._bell.wait(min(left, _LONGEST_SLEEP))
         if "stop" in heard:
             self._stopping = True
         if "lost" in heard:
             self._check(lease)
         return "changed" in heard
+
+    def _clock_was_set(self) -> bool:
+        """Tell whether somebody has set the clock since the last time."""
+        before, self._apart = self._apart, _clocks_apart()
+        jump = self._apart - before
+        if abs(jump) <= _JUMP:
+            return False
+        self._log(f"the clock has jumped by {jump:+,.0f} s", level="warning", event="clock_set")
+        return True
 
     def _asked(self, lease: Lease, part: Part, now: datetime) -> datetime | None:
         if self._stopping:
@@ -202,3 +214,7 @@ class Daemon:
             return not self._store.backfills.backfills(env=lease.env, statuses=("queued", "running"), limit=1)
         except StateError:
             return False
+
+
+def _clocks_apart() -> float:
+    return clock.now().timestamp() - clock.elapsed()

@@ -48,6 +48,8 @@ class RetentionPart:
         if self._due is None or self._values_due is None:
             self._due = now + _FIRST
             self._values_due = now + _FIRST * 10
+        self._due = min(self._due, now + _EVERY)  # the clock may have been set back
+        self._values_due = min(self._values_due, now + _VALUES_EVERY)
         self._look_at_cleaning(now)
         if now < self._due:
             return min(self._due, self._values_due)

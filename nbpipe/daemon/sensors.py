@@ -80,7 +80,7 @@ class _Watched:
     def __init__(self, sensor: SensorDef, due: float) -> None:
         self.sensor = sensor
         self.due = due
-        """When it may be asked, on the clock that never jumps."""
+        """When it may be asked, in seconds of `clock.elapsed`."""
         self.failures = 0
         self.last: datetime | None = None
         self.asked: _Asked | None = None
@@ -126,11 +126,11 @@ class Sensors:
         """See `Part`."""
         revision = self._look()
         self._take_answers()
-        moment = clock.monotonic()
+        moment, patience = clock.elapsed(), clock.monotonic()
         for watched in list(self._watched.values()):
             if watched.launch is not None:
                 self._go_on(watched)
-            if watched.asked is not None and moment > watched.asked.until:
+            if watched.asked is not None and patience > watched.asked.until:
                 self._failed(watched, watched.asked, "no answer came")
             if not watched.busy and moment >= watched.due and not (self._duty.once and watched.ever):
                 self._ask(watched, now, revision)
@@ -165,7 +165,7 @@ class Sensors:
             if known is None or _differs(known.sensor, sensor):
                 if known is not None:
                     self._drop(known)
-                self._watched[name] = _Watched(sensor, clock.monotonic())
+                self._watched[name] = _Watched(sensor, clock.elapsed())
             else:
                 known.sensor = sensor
         self._programs.look(on)
@@ -185,7 +185,7 @@ class Sensors:
                 self._look_for_events(watched, now, revision)
             return
         program = self._programs.get(sensor.name)
-        watched.due = clock.monotonic() + sensor.every
+        watched.due = clock.elapsed() + sensor.every
         if program is None:
             watched.ever = True
             return  # its cell can't be read now
@@ -225,10 +225,10 @@ class Sensors:
         watched.upto = seen.upto
         found = bool(seen.runs or seen.answer.runs)
         if seen.more:
-            watched.due = clock.monotonic()
+            watched.due = clock.elapsed()
         else:
             watched.revision, watched.ever = revision, True
-            watched.due = clock.monotonic() + (sensor.every if found else min(sensor.every, _GLANCE))
+            watched.due = clock.elapsed() + (sensor.every if found else min(sensor.every, _GLANCE))
         change = CursorChange(old=kept, new=str(seen.upto))
         if seen.runs and sensor.notify:
             asked = _Asked(id=clock.new_id(), at=now, until=float("inf"), cursor=change, answer=seen.answer)
@@ -305,7 +305,7 @@ class Sensors:
         recorded = launch.record()
         watched.launch, watched.ever = None, True
         if recorded is None:
-            watched.due = clock.monotonic()  # somebody has set the cursor, or stopped it
+            watched.due = clock.elapsed()  # somebody has set the cursor, or stopped it
             watched.upto, watched.revision = None, -1
             self._seen = None
             return
@@ -313,7 +313,7 @@ class Sensors:
         if launch.failed:
             watched.failures += 1
             watched.upto, watched.revision = None, -1
-            watched.due = clock.monotonic() + self._pause(watched)
+            watched.due = clock.elapsed() + self._pause(watched)
         else:
             watched.failures = 0
             self._cursors[sensor.name] = launch.cursor
@@ -341,19 +341,19 @@ class Sensors:
         return watched.sensor.every * min(1 << min(watched.failures - 1, 10), _LONGEST_BACKOFF)
 
     def _next(self, now: datetime, revision: int) -> datetime | None:
-        moments = []
-        moment = clock.monotonic()
+        left = []
+        moment, patience = clock.elapsed(), clock.monotonic()
         for watched in self._watched.values():
             if watched.launch is not None:
                 return now
             if watched.asked is not None:
                 if watched.asked.until != float("inf"):
-                    moments.append(watched.asked.until)
+                    left.append(watched.asked.until - patience)
             elif self._duty.once and watched.ever:
                 continue
             elif watched.sensor.kind == "cell" or watched.revision != revision:
-                moments.append(watched.due)
-        return now + timedelta(seconds=max(min(moments) - moment, 0.0)) if moments else None
+                left.append(watched.due - moment)
+        return now + timedelta(seconds=max(min(left), 0.0)) if left else None
 
 
 def _is_on(sensor: SensorDef, state: AutomationState | None) -> bool:

@@ -16,7 +16,7 @@ from nbpipe.daemon.log import LineLog
 from nbpipe.daemon.loop import Daemon
 from nbpipe.errors import ConflictError, RefusedError, StateBusyError
 from nbpipe.execution.liveness import PATIENCE
-from nbpipe.storage.memory import InMemoryStateStore
+from nbpipe.testing import ClockFile, InMemoryStateStore
 from tests.runs import eventually
 from tests.stores import NOON
 
@@ -180,6 +180,29 @@ def test_a_change_of_the_store_asks_every_part():
         eventually(lambda before=before: part.asked > before)
     bell.ring("stop")
     thread.join(10)
+
+
+@pytest.mark.parametrize("jump", [3600, -3600])
+def test_a_clock_that_is_set_asks_every_part(jump, tmp_path):
+    time, log = ClockFile(tmp_path / "clock"), Lines()
+    clock.follow(tmp_path / "clock")
+    try:
+        ticking = Counted(lambda now: now + timedelta(milliseconds=20))  # notices it at once
+        waiting = Counted(lambda now: now + timedelta(minutes=30))
+        made, bell = daemon(InMemoryStateStore(), [ticking, waiting], until_idle=False, log=log)
+        thread = threading.Thread(target=made.run)
+        thread.start()
+        eventually(lambda: ticking.asked > 3)
+        before = waiting.asked
+        time.jump(jump)
+        eventually(lambda: waiting.asked > before)
+        again = ticking.asked
+        eventually(lambda: ticking.asked > again + 3)
+        bell.ring("stop")
+        thread.join(10)
+    finally:
+        clock.follow(None)
+    assert [text for text in log.said if "jumped" in text] == [f"the clock has jumped by {jump:+,} s"]
 
 
 @pytest.mark.parametrize("json", [False, True])
