@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -53,6 +54,7 @@ class Launch:
         self._seen: dict[str, str] = {}
         self._one_by_one = len(wanted.answer.runs) <= _FEW or not hasattr(os, "sync")
         self._plans: dict[object, PlannedRun | None] = {}
+        self._left = deque(wanted.answer.runs)
         self._work = iter(()) if self._error else self._plan()
 
     def advance(self) -> bool:
@@ -67,6 +69,7 @@ class Launch:
                 if clock.monotonic() > end:
                     return False
         except StateError:
+            self._work = self._plan()  # a generator that has raised would look as if it were done
             raise
         except NbpipeError as error:
             self.fail(str(error))
@@ -136,6 +139,7 @@ class Launch:
         return kept_error("\n".join(filter(None, (first, note)))) or None
 
     def _plan(self) -> Iterator[None]:
+        """Plan what is left; may be begun anew."""
         answer, duty = self._wanted.answer, self._duty
         for change in answer.partitions:
             partitions = duty.store.partitions
@@ -146,13 +150,14 @@ class Launch:
         if keys:
             found = duty.store.automation.seen_keys(duty.env, self.sensor.name, keys, at=self._duty.now())
             self._seen = dict(found)
-        job = self._job() if answer.runs else None
-        for request in answer.runs:
-            if job is not None and request.run_key not in self._seen:
-                new = self._new(job, request)
-                if new is not None:
-                    self._runs.append(new)
-                yield
+        job = self._job() if self._left else None
+        while job is not None and self._left:
+            request = self._left[0]
+            new = None if request.run_key in self._seen else self._new(job, request)
+            if new is not None:
+                self._runs.append(new)
+            self._left.popleft()
+            yield
 
     def _job(self) -> JobDef:
         jobs = self._duty.declared.definitions.jobs

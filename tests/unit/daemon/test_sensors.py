@@ -18,7 +18,7 @@ from nbpipe.core.reading.cells import CellText
 from nbpipe.core.reading.notebooks import NotebookFacts, cell_facts
 from nbpipe.daemon.parts import Duty
 from nbpipe.daemon.sensors import Sensors
-from nbpipe.errors import ConflictError, RefusedError
+from nbpipe.errors import ConflictError, RefusedError, StateBusyError
 from nbpipe.loading.automation_tables import Notify
 from nbpipe.loading.config import Config
 from tests.runs import eventually
@@ -208,6 +208,27 @@ def test_one_run_that_can_not_be_planned_launches_none(watch):
     (tick,) = found.ticks()
     assert (tick.status, tick.reason, found.runs, found.cursor) == ("failed", "no such key", [], None)
     assert list((found.world.project.root / ".nbpipe" / "runs").glob("*")) == []
+
+
+def test_a_store_that_is_busy_while_runs_are_planned_loses_none_of_them(watch):
+    found = watch()
+    busy = iter([False, True, False, True])
+
+    def plan(work: Any) -> object:
+        return StateBusyError("busy") if next(busy, False) else work.partition is not None
+
+    found.world.project.answer = plan
+    found.pass_(0)
+    with pytest.raises(StateBusyError):
+        found.answer(Answer(runs=tuple(RunRequest(partition_key=key) for key in "abc")), cursor="1")
+    with pytest.raises(StateBusyError):
+        found.pass_(1)
+    found.pass_(1)
+    (tick,) = found.ticks()
+    assert (tick.status, len(tick.runs), found.cursor) == ("launched", 3, "1")
+    assert [work.partition for work in found.world.project.works] == ["a", "b", "b", "c", "c"]
+    for run_id in tick.runs:
+        assert (found.world.project.root / ".nbpipe" / "runs" / run_id).is_dir()
 
 
 def test_keys_of_partitions_are_there_before_runs_are_planned(watch):
