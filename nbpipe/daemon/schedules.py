@@ -22,6 +22,7 @@ _AT_ONCE = 20
 
 _STOPPED = "stopped"
 _NO_DAEMON = "no daemon was at work"
+_NO_TIME = "the clock was set ahead, or the machine was asleep"
 _UNLISTED = "; nor at the times before, which are not listed"
 
 _Ready: TypeAlias = NewRun | NbpipeError | None
@@ -40,6 +41,9 @@ class Schedules:
         self._next: dict[str, datetime] = {}
         self._ready: dict[tuple[str, datetime], tuple[int, _Ready]] = {}
         self._looked: frozenset[str] | None = None
+        self._began: datetime | None = None
+        self._settled: dict[str, datetime] = {}
+        """Up to when all was settled before the clock was set back."""
 
     @property
     def idle(self) -> bool:
@@ -48,6 +52,7 @@ class Schedules:
 
     def act(self, now: datetime) -> datetime | None:
         """See `Part`."""
+        self._began = self._began or now
         self._look(now)
         left = _AT_ONCE
         for name in sorted((name for name, at in self._next.items() if at <= now), key=self._next.__getitem__):
@@ -68,8 +73,9 @@ class Schedules:
         """Take in what is declared and what persons have switched, if any of it may have changed."""
         declared, store = self._duty.declared, self._duty.store
         seen = (declared.version, store.revision())
-        clock_was_set_back = any(since > now + GRACE for since in self._since.values())
-        if seen == self._seen and not clock_was_set_back:
+        set_back = any(since > now + GRACE for since in self._since.values())
+        set_right = any(upto < now - GRACE for upto in self._settled.values())
+        if seen == self._seen and not (set_back or set_right):
             return
         states = store.automation.states(self._duty.env)
         self._on = {}
@@ -78,6 +84,7 @@ class Schedules:
             if self._begin(schedule, state, now):
                 self._on[name] = schedule
         self._seen = seen
+        self._settled = {name: upto for name, upto in self._settled.items() if upto >= now - GRACE}
         for name in self._next.keys() - self._on.keys():
             del self._next[name]
         self._forget_ready()
@@ -88,9 +95,14 @@ class Schedules:
         """Settle the past of a schedule that is new or has other times; tell whether it is on."""
         on = not schedule.stopped if state.on is None else state.on
         times = schedule.times if on else _STOPPED
-        since = state.since
-        if since is None or since > now + GRACE:
+        since, settled = state.since, self._settled.get(schedule.name)
+        if since is not None and since > now + GRACE:
+            self._settled[schedule.name] = max(since, settled or since)
             since = now
+        elif since is None:
+            since = now
+        elif settled is not None and since < settled < now - GRACE:
+            since = settled  # a clock that was wrong is right again: what was done before is not made up for
         elif state.times != times:
             # one that a person has started ticks from then on; what else changes, changes now
             started = on and state.on is True and state.times in ("", _STOPPED)
@@ -134,13 +146,14 @@ class Schedules:
     def _record_missed(self, schedule: ScheduleDef, found: Due, now: datetime) -> None:
         if not found.missed:
             return
+        began = self._began or now
         ticks = [
             Tick(
                 source="schedule",
                 name=schedule.name,
                 scheduled_at=at,
                 status="missed",
-                reason=_NO_DAEMON + (_UNLISTED if found.more and index == 0 else ""),
+                reason=(_NO_DAEMON if at <= began else _NO_TIME) + (_UNLISTED if found.more and index == 0 else ""),
                 at=now,
             )
             for index, at in enumerate(found.missed)

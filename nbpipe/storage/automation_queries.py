@@ -109,6 +109,12 @@ def add_ticks(dialect: Dialect) -> Query:
     return _new_tick(dialect)
 
 
+def drop_missed(_: Dialect) -> Query:
+    """A missed tick whose time has come again."""
+    this = (ticks.c[name] == given(f"of_{name}") for name in ("env", "source", "name", "scheduled_at"))
+    return sa.delete(ticks).where(*this, ticks.c.status == "missed")
+
+
 def select_ticks(_: Dialect) -> Query:
     """Ticks, newest first; `before` may be NULL."""
     before = given("before", type_=sa.BigInteger)

@@ -98,8 +98,12 @@ class MemoryAutomation(MemoryPart):
             self._check(lease)
             env, name = lease.env, tick.name
             state = self._known_state(env, tick.source, name)
-            if not automation_rows.expected(state, tick, cursor) or self._exists(env, tick):
+            if not automation_rows.expected(state, tick, cursor):
                 return None
+            if self._exists(env, tick, but_missed=True):  # its time came again, because the clock was set back
+                self._settle_schedule(env, name, tick.scheduled_at)
+                return None
+            self._drop_missed(env, tick)
             asked = automation_rows.asked_keys(runs, seen)
             known = {key: run for key, (run, _) in self._alive(env, name, asked, tick.at).items()}
             kept_runs = automation_rows.unseen(runs, known)
@@ -189,12 +193,20 @@ class MemoryAutomation(MemoryPart):
             tick for of_env, tick in self._ticks.values() if (of_env, tick.source, tick.name) == (env, source, name)
         ]
 
-    def _exists(self, env: str, tick: Tick) -> bool:
-        """Return whether there is a tick of this schedule at this time."""
+    def _exists(self, env: str, tick: Tick, *, but_missed: bool = False) -> bool:
+        """Return whether there is a tick of this schedule at this time; one that was missed may not count."""
+        return any(not but_missed or other.status != "missed" for other in self._same(env, tick))
+
+    def _drop_missed(self, env: str, tick: Tick) -> None:
+        for other in self._same(env, tick):
+            del self._ticks[other.id]
+
+    def _same(self, env: str, tick: Tick) -> list[Tick]:
+        """Return the tick of this schedule at this time."""
         if tick.source != "schedule":
-            return False
+            return []
         moment = _kept(tick.scheduled_at)
-        return any(other.scheduled_at == moment for other in self._of(env, tick.source, tick.name))
+        return [other for other in self._of(env, tick.source, tick.name) if other.scheduled_at == moment]
 
     def _add(self, env: str, tick: Tick) -> Tick:
         self._tick_numbers += 1

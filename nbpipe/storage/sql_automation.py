@@ -109,7 +109,8 @@ class SqlAutomation(SqlPart):
             ids = (new.run.id for new in kept_runs)
             kept = automation_rows.kept_tick(tick, ids, automation_rows.seen_words(known))
             written = self._keep(transaction, lease.env, kept)
-            if written is None:
+            if written is None:  # its time came again, because the clock was set back
+                self._settle_schedule(transaction, lease.env, tick.name, tick.scheduled_at)
                 return None
             self._runs.add_runs(transaction, kept_runs)
             self._keep_keys(transaction, lease.env, tick.name, kept_runs, keys_until)
@@ -209,14 +210,23 @@ class SqlAutomation(SqlPart):
         return {key: found[key][0] for key in keys if key in found}
 
     def _keep(self, transaction: Transaction, env: str, tick: Tick) -> Tick | None:
-        """Write a tick, or count up the skip before it; None if there is one of this schedule at this time."""
+        """Write a tick, or count up the skip before it; None if there is one of this schedule at this time.
+
+        One that was only missed does not count.
+        """
         if tick.source == "sensor" and tick.status == "skipped":
             given = {"env": env, "source": tick.source, "name": tick.name, "limit": 1, "before": None}
             last = transaction.one(queries.select_ticks, **given)
             if last is not None and (old := automation_rows.tick(last)).status == "skipped":
                 transaction.run(queries.repeat_tick, tick=old.id, moment=codec.stamp(tick.at), why=tick.reason)
                 return msgspec.structs.replace(old, count=old.count + 1, at=tick.at, reason=tick.reason)
-        row = transaction.one(queries.add_tick, **automation_rows.tick_columns(env, tick))
+        columns = automation_rows.tick_columns(env, tick)
+        row = transaction.one(queries.add_tick, **columns)
+        if row is None:
+            place = {f"of_{name}": columns[name] for name in ("env", "source", "name", "scheduled_at")}
+            if not transaction.run(queries.drop_missed, **place):
+                return None
+            row = transaction.one(queries.add_tick, **columns)
         if row is None:
             return None
         number = int(row[0])

@@ -160,7 +160,20 @@ def test_a_clock_that_was_set_back_begins_anew_without_doing_anything_twice(kept
     kept.begin(lease, "schedule", "s", since=later(30))
     assert kept.tick(lease, tick(minute=45), [asked("r2")])
     assert kept.tick(lease, tick(minute=60), [asked("r3")]) is None
+    assert kept.states(ENV)["schedule", "s"].since == later(60), "nobody has to ask again"
     assert kept.tick(lease, tick(minute=61), [asked("r4")])
+
+
+def test_what_a_wrong_clock_has_missed_is_done_when_its_time_comes(store, kept, lease):
+    kept.missed(lease, [tick(minute=minute, status="missed", reason="late") for minute in (50, 60)])
+    assert kept.tick(lease, tick(minute=60), [asked("r1")]) is None, "settled"
+    kept.begin(lease, "schedule", "s", since=later(30))
+    done = kept.tick(lease, tick(minute=60), [asked("r1")])
+    assert (done.status, done.runs, done.reason) == ("launched", ("r1",), None)
+    assert kept.ticks(ENV, "schedule", "s")[0] == done, "it is the newest"
+    assert [found.status for found in kept.ticks(ENV, "schedule", "s")] == ["launched", "missed"]
+    kept.begin(lease, "schedule", "s", since=later(30))
+    assert kept.tick(lease, tick(minute=60), [asked("r2")]) is None, "once"
 
 
 # --- ticks of schedules -------------------------------------------------------------------------
@@ -610,11 +623,13 @@ class Model:
         minute = self.chance.randrange(self.now + 4)
         runs, ids = self.news([None] * self.chance.randrange(3))
         leads, done = self.holds(self.kept.tick, tick(minute=minute), runs)
-        fresh = minute not in self.scheduled and (self.since is None or minute > self.since)
-        expected = leads and fresh and self.on["schedule"] is not False
+        to_come = leads and self.on["schedule"] is not False and (self.since is None or minute > self.since)
+        expected = to_come and self.scheduled.get(minute, ("missed",))[0] == "missed"
         assert (done is not None) == expected
+        if to_come:
+            self.since = minute
         if expected:
-            self.scheduled[minute], self.since = ("launched", tuple(ids)), minute
+            self.scheduled[minute] = ("launched", tuple(ids))
             self.runs += ids
 
     def missed(self):

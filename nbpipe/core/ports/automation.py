@@ -62,7 +62,8 @@ class AutomationStore(Protocol):
     def begin(self, lease: Lease, source: Source, name: str, *, times: str = "", since: datetime) -> None:
         """Note that a schedule or sensor is there, or has other times: ticks up to `since` are settled.
 
-        `since` may lie before the old one (a clock was set back): what has a tick is not done again.
+        `since` may lie before the old one (a clock was set back): what has a tick is not done again, but what was
+        missed may be done now.
         """
 
     def tick(
@@ -92,8 +93,9 @@ class AutomationStore(Protocol):
                 if it moves by more than a hundredth of its time.
 
         Returns:
-            The tick as it is kept; None if nothing was changed, because there is one of this schedule at this time
-            already, or the time is settled, or the cursor is no longer the expected one, or somebody has stopped it.
+            The tick as it is kept; None if there is none, because there was one of this schedule at this time that was
+            not missed (the time is settled now), or the time was settled, or the cursor is no longer the expected one,
+            or somebody has stopped it.
 
         Raises:
             ConflictError: another process leads, or there is a run of one of these ids.

@@ -236,6 +236,48 @@ def test_a_clock_that_is_set_back_repeats_nothing_and_stops_nothing(world):
     assert world.ticks("s") == [(f"12:0{minute}:00", "launched") for minute in (1, 2, 3, 4)]
 
 
+def test_what_comes_again_is_asked_for_once(world):
+    part = Schedules(world.lead())
+    world.act(part)
+    for minute in (1, 2, 3):
+        world.act(part, after(minutes=minute))
+    world.act(part, after(minutes=0.5))
+    world.act(part, after(minutes=1))
+    planned = len(world.project.works)
+    for second in range(1, 20):
+        world.act(part, after(minutes=1, seconds=second))
+    assert len(world.project.works) == planned
+
+
+def test_ticks_that_a_wrong_clock_missed_come_when_it_is_right_again(tmp_path):
+    world = World(tmp_path, defined(changed(catchup="none")))
+    part = Schedules(world.lead())
+    world.act(part)
+    world.act(part, after(minutes=10.5))
+    assert [status for _, status in world.ticks("s")] == ["missed"] * 9 + ["launched"]
+    assert "the clock was set ahead" in world.store.automation.ticks("default", "schedule", "s")[-1].reason
+    for minute in range(12):
+        world.act(part, after(minutes=minute))
+    assert {status for _, status in world.ticks("s")} == {"launched"}
+    assert sorted(time for time, _ in world.ticks("s")) == [f"12:{minute:02}:00" for minute in range(1, 12)]
+
+
+@pytest.mark.parametrize("catchup", ["all", "last", "none"])
+def test_a_clock_that_was_long_wrong_makes_up_for_nothing_that_was_done(tmp_path, catchup):
+    world = World(tmp_path, defined(changed(catchup=catchup)))
+    part = Schedules(world.lead())
+    world.act(part)
+    for minute in (1, 2, 3):
+        world.act(part, after(minutes=minute))
+    duty = part._duty
+    world.store.automation.prune(duty.lease, before=after(minutes=2.5), kinds=("ticks",))
+    world.act(part, NOON - timedelta(days=20_000))
+    for minute in (5, 6):
+        world.act(part, after(minutes=minute))
+    # nothing between 1969 and now; of what is kept of the time before, nothing twice
+    assert world.ticks("s") == [(f"12:0{minute}:00", "launched") for minute in (3, 4, 5, 6)]
+
+
 def test_a_clock_that_jumps_ahead_misses_by_policy(world):
     part = Schedules(world.lead())
     world.act(part)
