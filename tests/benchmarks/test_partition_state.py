@@ -144,7 +144,7 @@ def test_one_more_commit(world, figures):
         world.found["hours"] = facts.with_chunk(chunk_id, chunk)
         world.assess()
 
-    figures.note("partitions: the same, after one more commit", milliseconds(commit, times=5))
+    figures.check("partitions: the same, after one more commit", milliseconds(commit, times=9), 50 * slowness())
 
 
 def test_the_reasons_of_one_partition_do_not_depend_on_the_others(world, figures):

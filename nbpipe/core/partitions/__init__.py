@@ -4,7 +4,7 @@ Read in this order: `zones` (local time), `grains` and `crons` (time as numbered
 have no arithmetic), `sets` with `texts` and `spec_syntax` (dimensions and how they are written), `subsets` and `ranges`
 (some partitions of a set), `mapping_syntax`, `fitting`, `mappings` and `links` (which partitions feed which), `book`
 (the sets and links of a project), `chunks` (what is kept), `layouts` (for which sets), `recipes` and `inputs` (how and
-from what it was made), `records` (what is put into the state store), `state` with `carrying` and `counts` (what
-follows), `explaining` (why, in words), `assessing` (next to assets that have no partitions), `listing` (keys, for
-Python).
+from what it was made), `records` (what is put into the state store), `state` with `comparing`, `carrying` and `counts`
+(what follows), `explaining` (why, in words), `assessing` (next to assets that have no partitions), `listing` (keys,
+for Python).
 """

@@ -90,7 +90,7 @@ class AssessedPartitions:
         known = self._memory.get(spec.key)
         if known is None or known[0] != made:
             standings = dict(zip((link.upstream for link in made.asset.links), made.upstream, strict=True))
-            state = assess_asset(made.asset, standings, self._now)
+            state = assess_asset(made.asset, standings, self._now, known[1][0] if known else None)
             known = self._memory[spec.key] = made, (state, asset_reasons(state), asset_notes(state))
         state, reasons, notes = known[1]
         self.states[spec.key] = state

@@ -7,15 +7,15 @@ exist, now or later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property, lru_cache
 from typing import TypeAlias
 
 import msgspec
 from pyroaring import BitMap
 
 from nbpipe.core.partitions.grains import Daily, Hourly, Monthly, Weekly, aligned
-from nbpipe.core.partitions.sets import AnyGrain, ListedDimension, TimeDimension
+from nbpipe.core.partitions.sets import CHUNK, AnyGrain, ListedDimension, TimeDimension
 
 
 class Same(msgspec.Struct, frozen=True):
@@ -95,6 +95,9 @@ class Translated(msgspec.Struct, frozen=True, dict=True):
 DimensionMapping: TypeAlias = Same | Shifted | Overlapping | Translated
 
 
+_FEW = 256
+"""Up to so many ranges of windows are mapped at once."""
+
 _WITHIN = ((Hourly, Daily), (Hourly, Weekly), (Hourly, Monthly), (Daily, Weekly), (Daily, Monthly))
 """Windows of the first lie within one window of the second, in one time zone.
 
@@ -125,6 +128,33 @@ def overlapping(source: AnyGrain, target: AnyGrain, ordinals: BitMap) -> BitMap:
         ordinals = ordinals - found  # not in place: it is shared
     if not ordinals:
         return found
+    if len(ordinals) > _FEW and len(ordinals - ordinals.shift(1)) > _FEW:  # many ranges: most of them as before
+        parts = [_part_overlapping(source, target, part) for part in _parts(ordinals)]
+        return BitMap.union(found, *parts)
+    return found | _overlapping(source, target, ordinals)
+
+
+def _parts(ordinals: BitMap) -> Iterator[bytes]:
+    """Yield ordinals in parts of equal width, serialized."""
+    position, last = ordinals.min(), ordinals.max()
+    while True:
+        stop = (position // CHUNK + 1) * CHUNK
+        part = BitMap()
+        part.add_range(position, stop)
+        yield (ordinals & part).serialize()
+        if last < stop:
+            return
+        position = ordinals.next_set_bit(stop)
+
+
+@lru_cache(maxsize=2048)
+def _part_overlapping(source: AnyGrain, target: AnyGrain, part: bytes) -> BitMap:
+    """Remember the images of parts: when one partition of a million changes, those of all others stay."""
+    return _overlapping(source, target, BitMap.deserialize(part))
+
+
+def _overlapping(source: AnyGrain, target: AnyGrain, ordinals: BitMap) -> BitMap:
+    found = BitMap()
     stop = ordinals.max() + 1
     gaps = ordinals.flip(ordinals.min(), stop + 1)
     position = ordinals.min()

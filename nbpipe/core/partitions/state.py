@@ -18,11 +18,11 @@ import msgspec
 from pyroaring import BitMap
 
 from nbpipe.core.partitions.carrying import carried
-from nbpipe.core.partitions.chunks import WIDTH, ChunkFacts, PartitionFacts, joined
+from nbpipe.core.partitions.chunks import PartitionFacts
+from nbpipe.core.partitions.comparing import Compared, compare, is_family
 from nbpipe.core.partitions.counts import PartitionCounts
-from nbpipe.core.partitions.inputs import Inputs
 from nbpipe.core.partitions.links import WHOLE, Link
-from nbpipe.core.partitions.sets import CHUNK, Outer, PartitionSet
+from nbpipe.core.partitions.sets import PartitionSet
 from nbpipe.core.partitions.subsets import (
     Families,
     PartitionSubset,
@@ -91,6 +91,8 @@ class PartitionState(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What its upstreams are, without itself."""
     now: datetime
     """When this was so."""
+    compared: Compared
+    """Also of what is held."""
 
     @property
     def of(self) -> PartitionSet:
@@ -153,8 +155,10 @@ def assess_partitions(assets: Iterable[AssetPartitions], now: datetime) -> dict[
     return found
 
 
-def assess_asset(asset: AssetPartitions, standings: Mapping[str, Standing], now: datetime) -> PartitionState:
-    """Assess the partitions of one asset, from what its upstreams are."""
+def assess_asset(
+    asset: AssetPartitions, standings: Mapping[str, Standing], now: datetime, before: PartitionState | None = None
+) -> PartitionState:
+    """Assess the partitions of one asset, from what its upstreams are; faster with an earlier state of it."""
     upstream = {link.upstream: standings.get(link.upstream, Standing()) for link in _others(asset)}
     touched = asset.facts.families(lambda chunk: chunk.executed | chunk.failed | chunk.running)
     total = union(everything(asset.of, now).families, _within(asset.of, touched))
@@ -162,7 +166,10 @@ def assess_asset(asset: AssetPartitions, standings: Mapping[str, Standing], now:
     held = intersection(asset.facts.families(lambda chunk: chunk.held), total)
     judged = difference(executed, held)
     recipe = intersection(_recipe_changed(asset), judged)
-    inputs = intersection(_inputs_changed(asset, upstream, now), judged)
+    above_facts = {**{name: standing.facts for name, standing in upstream.items()}, asset.asset: asset.facts}
+    sources = tuple((link, above_facts[link.upstream]) for link in asset.links)
+    compared = compare(asset.of, asset.facts, sources, now, before.compared if before else None)
+    inputs = intersection(compared.found, judged)
     failed = difference(intersection(asset.facts.families(lambda chunk: chunk.failed), total), held)
     missing = difference(total, executed)
     above = {
@@ -189,6 +196,7 @@ def assess_asset(asset: AssetPartitions, standings: Mapping[str, Standing], now:
         standing=Standing(facts=asset.facts, missing=missing, failed=failed, unsound=unsound),
         upstream=MappingProxyType(upstream),
         now=now,
+        compared=compared,
     )
 
 
@@ -233,40 +241,6 @@ def _recipe_changed(asset: AssetPartitions) -> Families:
     )
 
 
-def _inputs_changed(asset: AssetPartitions, upstream: Mapping[str, Standing], now: datetime) -> Families:
-    if not asset.links:
-        return _NONE
-    facts = {**{name: above.facts for name, above in upstream.items()}, asset.asset: asset.facts}
-    reader = Inputs([(link, facts[link.upstream]) for link in asset.links], now)
-    inner = asset.of.dimensions[asset.of.inner]
-    found: dict[Outer, BitMap] = {}
-    for outer, blocks in asset.facts.blocks.items():
-        if not _is_family(asset.of, outer):
-            continue
-        parts = []
-        for block, chunk in blocks.items():
-            wanted = inner.within(chunk.executed.shift(block * CHUNK) if chunk.executed else BitMap())
-            if wanted:
-                parts.append((block, _different(chunk, block, wanted, reader.column(outer, wanted))))
-        found[outer] = joined(parts)
-    return compact(found)
-
-
-def _different(chunk: ChunkFacts, block: int, wanted: BitMap, expected: bytes) -> BitMap:
-    """Return the offsets whose kept fingerprint is not the expected one. Equal columns are compared at once."""
-    low = wanted.min() - block * CHUNK
-    kept = chunk.inputs.cut(low, low + len(expected) // WIDTH)
-    if kept == expected:
-        return BitMap()
-    pairs = zip(memoryview(kept).cast("Q"), memoryview(expected).cast("Q"), strict=True)
-    return BitMap(low + index for index, (one, other) in enumerate(pairs) if one != other) & chunk.executed
-
-
 def _within(of: PartitionSet, families: Families) -> Families:
     inner = of.dimensions[of.inner]
-    return compact({outer: inner.within(bitmap) for outer, bitmap in families.items() if _is_family(of, outer)})
-
-
-def _is_family(of: PartitionSet, outer: Outer) -> bool:
-    others = [part for index, part in enumerate(of.dimensions) if index != of.inner]
-    return all(part.contains(ordinal) for part, ordinal in zip(others, outer, strict=True))
+    return compact({outer: inner.within(bitmap) for outer, bitmap in families.items() if is_family(of, outer)})

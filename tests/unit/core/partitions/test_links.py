@@ -13,6 +13,7 @@ from nbpipe.core.partitions.fitting import link
 from nbpipe.core.partitions.inputs import link_version
 from nbpipe.core.partitions.links import WHOLE
 from nbpipe.core.partitions.mapping_syntax import parse_map, parse_mapping
+from nbpipe.core.partitions.mappings import overlapping
 from nbpipe.core.partitions.ranges import parse_range
 from nbpipe.core.partitions.registries import KeyRegistry
 from nbpipe.core.partitions.sets import CHUNK, registry_name
@@ -300,6 +301,26 @@ def test_a_mapping_that_is_none_is_refused_with_its_column(text, column, words):
 
 def test_an_asset_without_partitions_is_one_partition():
     assert list(everything(WHOLE, NOW)) == [""]
+
+
+@pytest.mark.parametrize(
+    ("up", "down"),
+    [
+        ("hourly:2023-01-01T00", "daily:2023-01-01"),
+        ("hourly:2023-01-01T00@America/St_Johns", "hourly:2023-01-01T00@Europe/Berlin"),
+        ("cron(*/7 * * * *):2023-01-01", "cron(5 */2 * * *):2023-01-01"),
+    ],
+)
+def test_many_ranges_map_as_each_does_alone(up, down):
+    source, target = (parse_partitions(text).dimensions[0].grain for text in (up, down))
+    first = parse_partitions(up).dimensions[0].first
+    few = BitMap(range(first, first + 3 * CHUNK, 97)) | BitMap(range(first + 5, first + 5 + CHUNK, 11))
+    few |= BitMap(range(first + 8 * CHUNK, first + 8 * CHUNK + 20, 2))
+    many = BitMap(few)
+    alone = BitMap.union(BitMap(), *(overlapping(source, target, BitMap((one,))) for one in few))
+    for _ in range(2):
+        assert overlapping(source, target, many) == alone
+    assert many == few
 
 
 def test_ranges_map_at_once():

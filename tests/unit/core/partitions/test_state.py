@@ -1,5 +1,6 @@
 """What follows from facts: small tables, and a model that goes key by key."""
 
+import random
 from datetime import UTC, datetime
 from itertools import count
 
@@ -15,7 +16,7 @@ from nbpipe.core.partitions.inputs import Inputs, added
 from nbpipe.core.partitions.links import WHOLE
 from nbpipe.core.partitions.mapping_syntax import parse_mapping
 from nbpipe.core.partitions.spec_syntax import parse_partitions
-from nbpipe.core.partitions.state import STATUSES, AssetPartitions, assess_partitions
+from nbpipe.core.partitions.state import STATUSES, AssetPartitions, assess_asset, assess_partitions
 from nbpipe.core.partitions.subsets import everything, single
 from nbpipe.errors import DeclarationError, StateError
 
@@ -89,19 +90,27 @@ class World:
         return record | {"running": event == "start"}
 
     def state(self):
-        return assess_partitions(
-            [
-                AssetPartitions(
-                    asset=name,
-                    of=self.sets[name],
-                    facts=self.facts[name],
-                    drift={self.code[name]: ()},
-                    links=self.links[name],
-                )
-                for name in self.sets
-            ],
-            NOW,
-        )
+        return assess_partitions(self.assets(), NOW)
+
+    def state_after(self, before):
+        """Return what `state` does, from earlier states."""
+        found = {}
+        for asset in self.assets():
+            standings = {name: state.standing for name, state in found.items()}
+            found[asset.asset] = assess_asset(asset, standings, NOW, before.get(asset.asset))
+        return found
+
+    def assets(self):
+        return [
+            AssetPartitions(
+                asset=name,
+                of=self.sets[name],
+                facts=self.facts[name],
+                drift={self.code[name]: ()},
+                links=self.links[name],
+            )
+            for name in self.sets
+        ]
 
     def expected(self):
         """Return (status, materialized) of every partition, key by key."""
@@ -181,7 +190,10 @@ def test_state_is_that_of_a_model_after_any_events(shape, data):
         for name in world.sets:
             for key in world.keys(name):
                 world.do(name, key, "materialize")
+    before = {}
     for _ in range(data.draw(st.integers(0, 12))):
+        if data.draw(st.booleans()):
+            before = world.state_after(before)
         name = data.draw(st.sampled_from(sorted(world.sets)))
         event = data.draw(st.sampled_from([*EVENTS, "code"]))
         if event == "code":
@@ -190,9 +202,36 @@ def test_state_is_that_of_a_model_after_any_events(shape, data):
         key = data.draw(st.sampled_from(world.keys(name)))
         world.do(name, key, event, version=data.draw(st.sampled_from([None, "x", "y"])))
     assert world.actual() == world.expected()
+    assert world.state_after(before) == world.state()
     for name, state in world.state().items():
         counts = state.counts
         assert counts.total == len(world.keys(name)) == sum(getattr(counts, status) for status in STATUSES)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_state_made_from_an_earlier_one_is_the_same_where_partitions_fill_many_chunks(seed):
+    chance, before = random.Random(seed), {}
+    span = "2022-11-01T00..2023-12-31T23"
+    world = World(
+        ("hours", f"hourly:{span}", {}),
+        ("copy", f"hourly:{span}", {"hours": None, "copy": "offset(-1)"}),
+        ("days", "daily:2022-11-01..2023-12-31", {"copy": None}),
+        ("regions", "d=daily:2022-11-01..2023-12-31 x r=static:eu,us", {"days": None}),
+        ("newest", "static:a,b", {"regions": "d=latest, r=all"}),
+        ("all", "static:a,b", {"hours": "all"}),
+    )
+    keys = {name: world.keys(name) for name in world.sets}
+    for _ in range(25):
+        for _ in range(6):
+            name = chance.choice(list(world.sets))
+            first = chance.randrange(len(keys[name]))
+            for key in keys[name][first : first + chance.choice([1, 30])]:
+                world.do(name, key, chance.choice(EVENTS), version=chance.choice([None, "x"]))
+        before, expected = world.state_after(before), world.state()
+        assert {name: state.compared.found for name, state in before.items()} == {
+            name: state.compared.found for name, state in expected.items()
+        }
+        assert before == expected
 
 
 def filled(*definitions):
