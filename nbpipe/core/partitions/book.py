@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from nbpipe.core.definitions import AssetSpec
-from nbpipe.core.partitions.fitting import link, own_link
 from nbpipe.core.partitions.layouts import check_layout, keep_layout
-from nbpipe.core.partitions.links import Link
-from nbpipe.core.partitions.mapping_syntax import MappingRule, parse_mapping
 from nbpipe.core.partitions.sets import ListedDimension, PartitionSet, registry_name
 from nbpipe.core.partitions.spec_syntax import parse_partitions
 from nbpipe.core.ports.partitions import PartitionStore
+
+if TYPE_CHECKING:
+    from nbpipe.core.partitions.links import Link
+    from nbpipe.core.partitions.mapping_syntax import MappingRule
 
 
 class PartitionBook:
@@ -54,6 +56,8 @@ class PartitionBook:
         Raises:
             DeclarationError: the mapping doesn't fit.
         """
+        from nbpipe.core.partitions.fitting import link, own_link  # assets that read nothing do without
+
         rule = rule_for(spec, upstream)
         if upstream == spec.key:
             return own_link(upstream, self.of(upstream), rule)
@@ -101,4 +105,8 @@ class PartitionBook:
 def rule_for(spec: AssetSpec, upstream: str) -> MappingRule | None:
     """Return the mapping that `--map` gives for an upstream; None if there is none."""
     text = dict(spec.options.map).get(upstream)
-    return None if text is None else parse_mapping(text)
+    if text is None:
+        return None
+    from nbpipe.core.partitions.mapping_syntax import parse_mapping
+
+    return parse_mapping(text)

@@ -14,21 +14,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from pyroaring import BitMap
 
-from nbpipe.core.partitions.crons import Cron
 from nbpipe.core.partitions.grains import Daily, Hourly, Monthly, Weekly
 from nbpipe.core.partitions.registries import KeyRegistry
 from nbpipe.core.partitions.texts import cut, quote, read_word
 from nbpipe.core.partitions.zones import instant_of, moment_of
 from nbpipe.errors import DeclarationError, UnknownNameError, nearest
 
+if TYPE_CHECKING:
+    from nbpipe.core.partitions.crons import Cron
+
 CHUNK = 4096
 
-AnyGrain: TypeAlias = Hourly | Daily | Weekly | Monthly | Cron
+AnyGrain: TypeAlias = "Hourly | Daily | Weekly | Monthly | Cron"
 Outer: TypeAlias = tuple[int, ...]
 Position: TypeAlias = tuple[Outer, int]
 ChunkId: TypeAlias = tuple[Outer, int]

@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from nbpipe.core.partitions.crons import Cron
 from nbpipe.core.partitions.grains import (
     LAST_YEAR,
     Daily,
@@ -42,6 +42,9 @@ from nbpipe.core.partitions.sets import (
 from nbpipe.core.partitions.texts import Word, cut, fail, read_word
 from nbpipe.core.partitions.zones import DAY, day_number, first_instant, midnight, zone_of
 from nbpipe.errors import DeclarationError, nearest
+
+if TYPE_CHECKING:
+    from nbpipe.core.partitions.crons import Cron
 
 WHAT = "partitions"
 
@@ -173,6 +176,8 @@ def _grain(text: str, kind: Word, zone: str) -> AnyGrain:
         return _GRAINS[word](zone)
     if not rest.endswith(")"):
         raise fail(WHAT, text, kind.column, "an expression in brackets is missing: cron(0 6 * * 1-5):2024-01-01")
+    from nbpipe.core.partitions.crons import Cron  # few sets have expressions: the others do without the module
+
     try:
         return Cron(" ".join(rest[:-1].split()), zone)
     except ValueError as error:
@@ -181,7 +186,7 @@ def _grain(text: str, kind: Word, zone: str) -> AnyGrain:
 
 def _bound(grain: AnyGrain, written: str, *, last: bool) -> int:
     """Return the ordinal of START or END; ValueError says what is wrong."""
-    if isinstance(grain, Cron):
+    if not isinstance(grain, Hourly | Daily | Weekly | Monthly):
         return _cron_bound(grain, written, last=last)
     try:
         return grain.read(written)

@@ -10,7 +10,7 @@ from nbpipe.core.partitions.sets import PartitionSet
 from nbpipe.errors import UsageError
 from nbpipe.kernel.executions import AssetCell
 from nbpipe.kernel.partitions.choice import Choices
-from nbpipe.kernel.partitions.stored import no_partition, set_of
+from nbpipe.kernel.partitions.declared import no_partition, set_of
 from nbpipe.kernel.workbench import Workbench
 
 

@@ -6,8 +6,7 @@ from nbpipe import clock
 from nbpipe.core.partitions.ranges import parse_ranges
 from nbpipe.errors import MissingValueError
 from nbpipe.kernel.executions import AssetCell
-from nbpipe.kernel.partitions.choice import Choices
-from nbpipe.kernel.partitions.stored import bind, look, no_partition, set_of
+from nbpipe.kernel.partitions.declared import no_partition, set_of
 from nbpipe.kernel.sayings import say, warn
 from nbpipe.kernel.workbench import Workbench
 
@@ -27,6 +26,8 @@ def planned_keys(bench: Workbench, asset: str, spec: str, ranges: tuple[str, ...
     of, now = set_of(bench, asset, spec), clock.now()
     if ranges is not None:
         return tuple(parse_ranges(of, ranges, now))
+    from nbpipe.kernel.partitions.choice import Choices
+
     key = Choices().key(of, now)
     if key is None:
         raise no_partition(asset, of)
@@ -35,6 +36,8 @@ def planned_keys(bench: Workbench, asset: str, spec: str, ranges: tuple[str, ...
 
 def loaded(bench: Workbench, cell: AssetCell) -> bool:
     """Load the one partition of a cell if it is up to date; tell whether it was."""
+    from nbpipe.kernel.partitions.stored import bind, look
+
     (key,) = cell.chosen or ("",)
     found = look(bench, cell, key)
     if found.reasons:

@@ -18,7 +18,6 @@ from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Materialization
 from nbpipe.errors import MissingValueError
 from nbpipe.kernel.executions import AssetCell
-from nbpipe.kernel.partitions.tables import one_table
 from nbpipe.kernel.values import Values, label, missing_partitions
 
 Positions: TypeAlias = Mapping[str, Mapping[str, Position]]
@@ -165,6 +164,8 @@ class LinkedInputs:
             key = link.up.key(position)
             self._found[name, position], found[key] = self._values.load_partition(name, key, position)
         if name in self._concat:
+            from nbpipe.kernel.partitions.tables import one_table
+
             return one_table(name, found, self._concat[name])
         if link.single and not self._ranged:
             return next(iter(found.values()), None)

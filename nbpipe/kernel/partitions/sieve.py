@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nbpipe.core.partitions.links import WHOLE, Link
 from nbpipe.core.partitions.subsets import PartitionSubset, families_of
 from nbpipe.core.records import Outcome
 from nbpipe.errors import DeclarationError, UnknownNameError
 from nbpipe.kernel.executions import AssetCell
-from nbpipe.kernel.partitions.judging import Judge
 from nbpipe.kernel.partitions.reading import Positions, Sources, lacking
 from nbpipe.kernel.values import label
 from nbpipe.kernel.workbench import Workbench
+
+if TYPE_CHECKING:
+    from nbpipe.kernel.partitions.judging import Judge
 
 _LOST: tuple[Outcome, ...] = ("failed", "skipped", "canceled")
 
@@ -73,6 +75,8 @@ class Sieve:
         return found
 
     def _judges(self) -> dict[str, Judge]:
+        from nbpipe.kernel.partitions.judging import Judge  # only for runs of what is stale
+
         bench, cell = self._bench, self._cell
         return {
             spec.key: Judge(

@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 from nbpipe import clock
 from nbpipe.core.partitions.book import PartitionBook
 from nbpipe.core.partitions.records import PartitionDetail
-from nbpipe.core.partitions.sets import ListedDimension, PartitionSet
 from nbpipe.core.records import AssetState
 from nbpipe.core.staleness import failure_reason
-from nbpipe.errors import RefusedError
 from nbpipe.kernel.executions import AssetCell
 from nbpipe.kernel.partitions.choice import Choices
+from nbpipe.kernel.partitions.declared import no_partition, set_of
 from nbpipe.kernel.partitions.judging import Judge
 from nbpipe.kernel.partitions.reading import Sources
-from nbpipe.kernel.values import quoted
 from nbpipe.kernel.workbench import Workbench
 
 
@@ -28,13 +26,6 @@ class Stored(NamedTuple):
     """Why it would be executed now; nothing if it is up to date."""
     details: dict[str, PartitionDetail]
     """By asset."""
-
-
-def set_of(bench: Workbench, asset: str, spec: str) -> PartitionSet:
-    """Return the partitions that an asset declares, with the keys registered now."""
-    found = PartitionBook({asset: spec}, bench.store.partitions, bench.env).of(asset)
-    assert found is not None  # noqa: S101 - it is declared
-    return found
 
 
 def look(bench: Workbench, cell: AssetCell, key: str) -> Stored:
@@ -109,14 +100,3 @@ def value_at(bench: Workbench, asset: str, spec: str, key: str | None, *, versio
         if detail.current is None and detail.skipped_at is not None:
             return None
     return bench.values.load_partition(asset, key, position, version=version)[1]
-
-
-def no_partition(asset: str, of: PartitionSet) -> RefusedError:
-    """Return the error for an asset that has no complete partition yet."""
-    empty = [part for part in of.dimensions if isinstance(part, ListedDimension) and not part.count(clock.now())]
-    if empty:
-        name = quoted(empty[0].source)
-        remedy = f"add keys: %partitions add {name} KEY"
-    else:
-        remedy = "no window has ended yet; %partition KEY chooses one"
-    return RefusedError(f"asset {asset} has no partition so far ({of}): {remedy}")
