@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from nbpipe import clock
 from nbpipe.core.automation.queue import QueueLimits, decide
 from nbpipe.core.records import Run
+from nbpipe.daemon.launched import Launched
 from nbpipe.daemon.parts import Duty
 from nbpipe.daemon.processes import Started
 from nbpipe.execution.records import RUNS
@@ -35,10 +36,12 @@ class RunQueue:
         """Look after them for a daemon."""
         self._duty = duty
         self._unclaimed: dict[str, Run] = {}
+        self._coming: frozenset[str] = frozenset()
         self._tries: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._holders: frozenset[str] = frozenset()
         self._rest_until = 0.0
+        self._launched = Launched(duty.root)
 
     @property
     def idle(self) -> bool:
@@ -50,13 +53,27 @@ class RunQueue:
         duty = self._duty
         active = duty.store.runs(env=duty.env, statuses=("starting", "running"), limit=_MANY)
         self._look_at_processes({run.id for run in active})
-        active += [run for run in self._unclaimed.values() if all(run.id != other.id for other in active)]
+        others = self._of_others()
+        starting = [*self._unclaimed.values(), *others]
+        active += [run for run in starting if all(run.id != other.id for other in active)]
         again = self._start(active, now)
-        watched = now + _GLANCE if duty.processes.runs or self._not_before else None
+        watched = now + _GLANCE if duty.processes.runs or self._not_before or others else None
         return min((moment for moment in (again, watched) if moment is not None), default=None)
 
     def close(self) -> None:
         """See `Part`. The processes go on: they are the runs' own."""
+
+    def _of_others(self) -> list[Run]:
+        """Return the runs that processes of another leader are about to claim."""
+        found = []
+        for run_id in self._launched.of_others(_LONGEST_START):
+            run = self._duty.store.run(run_id)
+            if run is not None and run.status == "queued" and run.worker is None and run_id not in self._unclaimed:
+                found.append(run)
+            else:
+                self._launched.forget(run_id)
+        self._coming = frozenset(run.id for run in found)
+        return found
 
     def _start(self, active: Sequence[Run], now: datetime) -> datetime | None:
         """Start what may start; return when the delay of a waiting run ends."""
@@ -93,7 +110,9 @@ class RunQueue:
         return decision.again_at, bool(decision.start), len(found) < most
 
     def _may_start(self, run_id: str) -> bool:
-        return run_id not in self._unclaimed and self._not_before.get(run_id, 0.0) <= clock.monotonic()
+        if run_id in self._unclaimed or run_id in self._coming:
+            return False
+        return self._not_before.get(run_id, 0.0) <= clock.monotonic()
 
     def _begin(self, run: Run) -> None:
         duty = self._duty
@@ -106,6 +125,7 @@ class RunQueue:
             return
         self._unclaimed[run.id] = run
         duty.processes.runs[run.id] = started
+        self._launched.note(run.id, started.process.pid)
         again = "" if tries == 1 else f", for the {tries}. time"
         duty.log(
             f"run {run.id}{_what(run)}: started process {started.process.pid}{again}", event="run_started", run=run.id
@@ -144,6 +164,7 @@ class RunQueue:
         """Try again a little later, or end the run."""
         tries = self._tries.get(run_id, 1)
         self._unclaimed.pop(run_id, None)
+        self._launched.forget(run_id)
         if tries < _TRIES:
             self._not_before[run_id] = clock.monotonic() + _PAUSE * tries
             return
@@ -157,6 +178,7 @@ class RunQueue:
         self._unclaimed.pop(run_id, None)
         self._tries.pop(run_id, None)
         self._not_before.pop(run_id, None)
+        self._launched.forget(run_id)
 
 
 def _what(run: Run) -> str:

@@ -95,11 +95,14 @@ class FakeStarter:
     def __init__(self) -> None:
         self.processes: list[FakeProcess] = []
         self.error: OSError | None = None
+        self.pid: int | None = None
+        """That of all its processes; None: numbers of no process."""
 
     def start(self, what: Sequence[str], log: Path) -> FakeProcess:  # noqa: ARG002
         if self.error is not None:
             raise self.error
         self.processes.append(FakeProcess(what))
+        self.processes[-1].pid = self.pid or self.processes[-1].pid
         return self.processes[-1]
 
     @property

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import msgspec
 import pytest
 
@@ -55,6 +58,63 @@ def test_a_claimed_run_holds_its_place_also_for_the_next_daemon(world):
     world.store.advance_run("r1", "failure", at=NOON)
     other.act(part)
     assert other.starter.runs == ["r2"]
+
+
+def other_leader(world):
+    """Return the world of a daemon that takes over: it has started no process."""
+    other = World(world.project.root)
+    other.store, other.project.config = world.store, world.project.config
+    return other
+
+
+def test_a_run_that_is_about_to_be_claimed_holds_its_place_also_for_the_next_daemon(world):
+    limited(world, runs=1)
+    put(world, ("r1", {}), ("r2", {}))
+    with subprocess.Popen(["sleep", "100"]) as process:
+        world.starter.pid = process.pid
+        world.act(RunQueue(world.lead()))
+        other = other_leader(world)
+        part = RunQueue(other.lead())
+        assert other.act(part) is not None
+        other.act(part)
+        assert other.starter.runs == []
+        process.kill()
+    other.act(part)
+    assert other.starter.runs == ["r1"], "it can't be claimed any more"
+
+
+@pytest.mark.parametrize(("alive", "seconds"), [(None, 11), (True, 121)])
+def test_a_process_of_another_leader_does_not_hold_a_place_for_ever(world, monkeypatch, alive, seconds):
+    now = 100.0
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
+    monkeypatch.setattr("nbpipe.daemon.launched.is_alive", lambda _: alive)
+    put(world, ("r1", {}))
+    world.starter.pid = os.getpid()
+    world.act(RunQueue(world.lead()))
+    other = other_leader(world)
+    part = RunQueue(other.lead())
+    other.act(part)
+    now += seconds - 2
+    other.act(part)
+    assert other.starter.runs == []
+    now += 2
+    other.act(part)
+    assert other.starter.runs == ["r1"]
+
+
+def test_a_run_that_was_claimed_is_no_longer_noted(world):
+    put(world, ("r1", {}), ("r2", {}))
+    world.starter.pid = os.getpid()
+    part = RunQueue(world.lead())
+    world.act(part)
+    folder = world.project.root / ".nbpipe" / "launched"
+    assert sorted(file.name for file in folder.iterdir()) == ["r1", "r2"]
+    assert world.store.claim_run("r1", this_worker(), at=NOON)
+    world.act(part)
+    assert [file.name for file in folder.iterdir()] == ["r2"]
+    assert world.store.advance_run("r2", "canceled", at=NOON)
+    world.act(RunQueue(other_leader(world).lead()))
+    assert list(folder.iterdir()) == []
 
 
 def test_priority_pools_and_delays_count(world):
