@@ -316,6 +316,7 @@ def test_many_ranges_map_as_each_does_alone(up, down):
     first = parse_partitions(up).dimensions[0].first
     few = BitMap(range(first, first + 3 * CHUNK, 97)) | BitMap(range(first + 5, first + 5 + CHUNK, 11))
     few |= BitMap(range(first + 8 * CHUNK, first + 8 * CHUNK + 20, 2))
+    few |= BitMap(range(first + 4 * CHUNK, first + 5 * CHUNK))
     few &= source.existing(few.min(), few.max() + 1)
     assert len(few) > 400
     many = BitMap(few)
