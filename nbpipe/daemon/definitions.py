@@ -11,6 +11,7 @@ import msgspec
 from nbpipe import clock
 from nbpipe.core.automation.definitions import JobDef, ScheduleDef, SensorDef
 from nbpipe.core.definitions import Definitions, unreadable_notebooks
+from nbpipe.daemon.last_good import LastGood
 from nbpipe.daemon.parts import Duty
 from nbpipe.errors import NbpipeError
 
@@ -32,6 +33,7 @@ class Notebooks:
         self._said: frozenset[str] = frozenset()
         self._trouble = ""
         self._saved: Definitions | None = None
+        self._last_good = LastGood(duty.root, duty.env)
 
     @property
     def idle(self) -> bool:
@@ -62,13 +64,18 @@ class Notebooks:
             if str(error) != self._trouble:
                 self._trouble = str(error)
                 self._duty.log(f"{error}: what was declared before still counts", level="error")
+            if not self._duty.declared.version:
+                self._duty.declared.take(self._last_good.read())
+                self._duty.bell.ring()
             return
         self._trouble = ""
         if project.definitions is self._saved:
             return
+        before = self._last_good.read() if self._saved is None else self._duty.declared.definitions
         self._saved = project.definitions
-        kept = kept_definitions(self._duty.declared.definitions, self._saved)
+        kept = kept_definitions(before, self._saved)
         self._tell(kept)
+        self._last_good.keep(kept)
         self._duty.declared.take(kept)
         self._duty.bell.ring()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbpipe import clock
-from nbpipe.core.automation.definitions import JobDef, ScheduleDef
+from nbpipe.core.automation.definitions import JobDef, ScheduleDef, SensorDef
 from nbpipe.core.definitions import CellRef, Definitions, Diagnostic, NotebookDef
 from nbpipe.daemon.definitions import Notebooks, kept_definitions
 from nbpipe.errors import ConfigError
@@ -73,3 +73,53 @@ def test_a_broken_configuration_changes_nothing_and_is_said_once(tmp_path, monke
         world.act(part)
     assert list(duty.declared.definitions.schedules) == ["s"]
     assert sum("not TOML" in text for text in world.said) == 1
+
+
+def test_a_daemon_that_begins_while_a_notebook_is_broken_knows_what_it_declared_before(tmp_path):
+    sensor = SensorDef(name="w", job="j", cell=CELL, statuses=("failure",), every=3.5)
+    saved = Definitions(
+        jobs={"j": JobDef(name="j", selection="x", tags=(("team", "data"),), cell=CELL)},
+        schedules={"s": ScheduleDef(name="s", job="j", crons=("0 6 * * *",), catchup=3, cell=CELL)},
+        sensors={"w": sensor},
+    )
+    world = World(tmp_path, saved)
+    world.act(Notebooks(world.lead()), NOON)
+    world.project.definitions = world.project.saved = Definitions(diagnostics=UNREADABLE)
+    duty = world.lead()
+    world.act(Notebooks(duty))
+    found = duty.declared.definitions
+    assert (found.jobs, found.schedules, found.sensors) == (saved.jobs, saved.schedules, saved.sensors)
+    assert any("is not JSON" in text for text in world.said)
+    world.project.definitions = world.project.saved = Definitions()
+    duty = world.lead()
+    world.act(Notebooks(duty))
+    assert not duty.declared.definitions.schedules, "it was taken away"
+    world.project.definitions = world.project.saved = Definitions(diagnostics=UNREADABLE)
+    duty = world.lead()
+    world.act(Notebooks(duty))
+    assert not duty.declared.definitions.schedules, "for good"
+
+
+def test_a_daemon_that_takes_over_while_the_configuration_is_broken_knows_what_counted_before(tmp_path):
+    world = World(tmp_path, BEFORE)
+    world.act(Notebooks(world.lead()), NOON)
+    world.project.saved = ConfigError("nbpipe.toml is not TOML")
+    duty = world.lead()
+    duty.declared.definitions, duty.declared.version = Definitions(), 0  # as it begins
+    world.act(Notebooks(duty))
+    assert (list(duty.declared.definitions.schedules), duty.declared.version) == (["s"], 1)
+
+
+@pytest.mark.parametrize("content", ["", "garbage", '{"jobs": 3}', None])
+def test_what_counted_last_is_nothing_where_it_can_not_be_read(tmp_path, content):
+    world = World(tmp_path, BEFORE)
+    file = tmp_path / ".nbpipe" / "declared-default.json"
+    file.parent.mkdir()
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_text(content)
+    duty = world.lead()
+    world.act(Notebooks(duty), NOON)
+    assert list(duty.declared.definitions.schedules) == ["s"]
+    assert not list(tmp_path.glob(".nbpipe/.declared*"))
