@@ -11,6 +11,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 
@@ -38,14 +39,14 @@ class Branch:
     def __init__(self, shell: InteractiveShell, program: Program, link: socket.socket, *, each_time: bool) -> None:
         """Execute the setup cells, and say so; with `each_time` leave that to each evaluation."""
         self._shell, self._link = shell, link
+        last = next(reversed(sys.modules))
         self._setup = None if each_time else NotebookSetup(shell, program)
         self._own = children()
         self._running: dict[int, _Asking] = {}
         self._frames = Frames()
-        self._modules = _changed(_files_below(Path(program.root), list(sys.modules.values())))
-        keep, threads = True, False
-        if self._setup is not None:
-            keep, threads = not self._setup.failed, _has_threads()
+        keep = self._setup is None or not self._setup.failed
+        threads = self._setup is not None and _has_threads()
+        self._modules = {} if threads else _changed(_files_below(Path(program.root), _modules_after(last)))
         adopt_orphans()
         gc.collect()
         gc.freeze()  # the collector touches each object: shared memory would be copied
@@ -251,11 +252,16 @@ def _reseed() -> None:
     random.seed()
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:
-        numpy.seed()
+        numpy.seed(int.from_bytes(os.urandom(4), "little"))  # a number of its own takes numpy longer
 
 
 def _has_threads() -> bool:
     return len(os.listdir("/proc/self/task")) > 1  # noqa: PTH208 - names, not paths
+
+
+def _modules_after(last: str) -> list[ModuleType]:
+    """Return the modules imported after one; the others are left alone: to look at an object is to copy it."""
+    return [sys.modules[name] for name in takewhile(lambda name: name != last, reversed(sys.modules))]
 
 
 def _files_below(root: Path, modules: Iterable[ModuleType]) -> list[str]:

@@ -7,7 +7,6 @@ is to be asked, and puts an end to those that take too long. FILE is the number 
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import importlib.util
 import os
@@ -24,6 +23,7 @@ from nbpipe import clock
 from nbpipe.core.automation.evaluations import PROTOCOL, Evaluated, Evaluation, Hello, Program
 from nbpipe.core.runs.tasks import encoded
 from nbpipe.execution.framing import Frames, framed
+from nbpipe.execution.warm.pages import ready_to_fork
 from nbpipe.execution.warm.preloading import LIBRARIES, imported
 from nbpipe.kernel.sensors.asking import failed
 from nbpipe.kernel.sensors.branch import Branch
@@ -160,7 +160,8 @@ class Trunk:
     def _fork(self, evaluation: Evaluation) -> tuple[Program, socket.socket, bool] | None:
         """Fork a branch; return in it what it is for."""
         program = evaluation.program
-        _preload(program)
+        if _preload(program):
+            ready_to_fork()
         ours, theirs = socket.socketpair()
         each_time = program.key in self._each_time
         pid = os.fork()
@@ -258,15 +259,16 @@ class Trunk:
         return max(0.0, (min(moments) - clock.monotonic()) * 1000 + 1) if moments else None
 
 
-def _preload(program: Program) -> None:
-    """Import for all branches what notebooks import, of what is known to survive a fork."""
+def _preload(program: Program) -> bool:
+    """Import for all branches what notebooks import, of what is known to survive a fork; tell whether there was any."""
     texts = [program.source, *(cell.source for cell in program.setup)]
     wanted = [module for name in imported(texts) for module in LIBRARIES[name]]
     wanted += _STORES if any(map(_READS.search, texts)) else ()
-    for name in wanted:
-        if name not in sys.modules and not _is_local(name, program):
-            with contextlib.suppress(Exception):  # the cell itself shows what is wrong
-                importlib.import_module(name)
+    missing = [name for name in wanted if name not in sys.modules and not _is_local(name, program)]
+    for name in missing:
+        with contextlib.suppress(Exception):  # the cell itself shows what is wrong
+            importlib.import_module(name)
+    return bool(missing)
 
 
 def _is_local(name: str, program: Program) -> bool:
@@ -282,11 +284,10 @@ def main() -> None:
         del sys.path[0]  # no folder of a project: each branch has its own
     link = socket.socket(fileno=int(sys.argv[1]))
     adopt_orphans()
-    for name in ("nbpipe.kernel.magics", "nbpipe.kernel.step"):
+    for name in ("nbpipe.kernel.magics", "nbpipe.kernel.step", "IPython.core.magics.extension", "bdb"):
         importlib.import_module(name)
     shell = new_shell()
-    gc.collect()
-    gc.freeze()
+    ready_to_fork()
     trunk = Trunk(link, shell)
     fork = trunk.serve()
     if fork is None:
