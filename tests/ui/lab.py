@@ -6,9 +6,9 @@ Notebook 7 is built of the same parts; there, each notebook is a page of its own
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import ConsoleMessage, Locator, Page
 
 #: Milliseconds; conditions are awaited, so that only a failing test takes that long.
 PATIENCE = 60_000
@@ -33,11 +33,36 @@ _CLOSE = """async closing => {
   window.notebook = null;
   if (closing) widget.close();
 }"""
+#: While a theme is loaded, JupyterLab covers the page, and takes the cover away 200 ms after that. A second theme in
+#: that time makes it take away the same cover twice, which is an error of its own.
+_COVER = "#jupyterlab-splash"
+_BOXES = """(root, selectors) => selectors.map(selector => {
+  const {x, y, width, height} = [...root.querySelectorAll(selector)].pop().getBoundingClientRect();
+  return {x, y, width, height};
+})"""
 #: The graph that was drawn last in the open notebook.
 _GRAPH = """
 window.graph = () => [...window.notebook.node.querySelectorAll('.nbpipe-graph')]
   .filter(each => each.isConnected && each._cyreg).map(each => each._cyreg.cy).pop();
 """
+
+
+class Box(TypedDict):
+    """Where an element is in the page; in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def boxes(root: Locator, *selectors: str) -> list[Box]:
+    """Return where the last elements of some selectors are below another one.
+
+    All at the same moment: between two questions the page may move.
+    """
+    found: list[Box] = root.evaluate(_BOXES, list(selectors))
+    return found
 
 
 class Lab:
@@ -49,7 +74,7 @@ class Lab:
         self._url, self._token = url, token
         self._errors: list[str] = []
         page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: self._errors.append(f"page: {error}"))
+        page.on("pageerror", lambda error: self._errors.append(f"page: {error.stack or error}"))
         page.on("console", self._listen)
         page.add_init_script(_GRAPH)
         self._begin()
@@ -105,10 +130,12 @@ class Lab:
         return found
 
     def choose_theme(self, name: str) -> None:
-        """Change to one of JupyterLab's themes."""
+        """Change to one of JupyterLab's themes, and wait until it has."""
+        self._uncovered()
         self.page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
         light = "false" if "Dark" in name else "true"
         self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
+        self._uncovered()
 
     def take_errors(self) -> list[str]:
         """Return errors that the page has reported since they were last asked for."""
@@ -118,6 +145,10 @@ class Lab:
     def close(self) -> None:
         """Leave the page without being asked to save."""
         self.page.close(run_before_unload=False)
+
+    def _uncovered(self) -> None:
+        """Wait until no theme is being loaded."""
+        self.page.wait_for_selector(_COVER, state="detached")
 
     def _begin(self) -> None:
         self._load("lab?reset")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.ui.graphs import LineageWidget
-from tests.ui.lab import Notebook7
+from tests.ui.lab import Notebook7, boxes
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 ASSETS = ("country_stats", "change_model", "continent_stats")
@@ -41,7 +41,7 @@ def test_every_cell_runs(ran):
 
 def test_lineage_is_drawn_in_one_piece(lineage):
     assert lineage.statuses() == dict.fromkeys(ASSETS, "fresh")
-    graph, details = lineage.root.locator(".nbpipe-graph").bounding_box(), lineage.details.bounding_box()
+    graph, details = boxes(lineage.root, ".nbpipe-graph", ".nbpipe-details")
     assert graph["x"] + graph["width"] <= details["x"] + 1  # side by side
     assert graph["y"] == pytest.approx(details["y"], abs=2)
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, expect
 from tests.notebooks import write_notebook
 from tests.stored import fail_partitions, store_partitions
 from tests.ui.graphs import LineageWidget
-from tests.ui.lab import PATIENCE, Lab, Notebook7
+from tests.ui.lab import PATIENCE, Lab, Notebook7, boxes
 
 expect.set_options(timeout=PATIENCE)
 
@@ -57,6 +57,13 @@ class PartitionsWidget:
         found: list[str] = self.cells.locator("b").evaluate_all("all => all.map(each => each.className)")
         return found
 
+    def expect_name_above_cell(self, index: int) -> None:
+        """Fail unless a name lies exactly above its cell."""
+        nth = f"nth-of-type({index + 1})"
+        name, cell = boxes(self.root, f".widget-radio-box label:{nth}", f".nbpipe-cells > i:{nth}")
+        assert name["width"] > 0
+        assert name == pytest.approx(cell, abs=1)
+
 
 def write_project(root: Path) -> None:
     """Write a notebook of assets whose partitions are in many states, and show all of them."""
@@ -99,14 +106,13 @@ def test_each_day_is_a_cell_with_its_status(opened, daily):
 
 def test_names_lie_exactly_above_their_cells(daily):
     for index in (0, 9, 30):
-        name, cell = daily.names.nth(index).bounding_box(), daily.cells.nth(index).bounding_box()
-        for side in ("x", "y", "width", "height"):
-            assert name[side] == pytest.approx(cell[side], abs=1)
+        daily.expect_name_above_cell(index)
 
 
 def test_the_key_of_a_cell_is_shown_where_the_pointer_is(daily):
     name = daily.names.nth(20)
-    assert name.evaluate("each => getComputedStyle(each).fontSize") == "0px"
+    daily.legend.hover()
+    expect(name).to_have_css("font-size", "0px")
     name.hover()
     expect(name).to_have_css("font-size", "12px")
     expect(name).to_have_text("2024-01-21")
@@ -184,18 +190,14 @@ def test_hundreds_of_thousands_of_hours_are_zoomed_to_the_one_that_failed(opened
     hourly = PartitionsWidget(opened, HOURLY)
     expect(hourly.names).to_have_count(120)
     for _ in range(3):
-        failed = hourly.statuses().index("failed")
-        index = (
-            hourly.cells.locator("b")
-            .nth(failed)
-            .evaluate("each => [...each.closest('.nbpipe-cells').children].indexOf(each.closest('i'))")
-        )
+        index = hourly.cells.evaluate_all("all => all.findIndex(each => each.querySelector('.failed'))")
         before = hourly.names.first.inner_text()
         hourly.names.nth(index).click()
         expect(hourly.root.locator(".nbpipe-cells > i.in")).to_have_count(1)
         hourly.button("Zoom in").click()
         expect(hourly.names.first).not_to_have_text(before)
-    hourly.names.nth(hourly.statuses().index("failed")).click()
+    index = hourly.cells.evaluate_all("all => all.findIndex(each => each.querySelector('.failed'))")
+    hourly.names.nth(index).click()
     expect(hourly.details.get_by_role("heading", level=3)).to_have_text("2010-05-01T00")
     expect(hourly.details).to_contain_text("boom")
     hourly.button("Show all").click()
@@ -212,9 +214,7 @@ def test_two_dimensions_are_a_grid_in_which_a_box_is_selected(opened):
     sales.names.nth(20 + 12).click()
     expect(sales.range).to_have_value("2024-01-09..2024-01-13|eu..us")
     expect(sales.details).to_contain_text("10 partitions")
-    name, cell = sales.names.nth(32).bounding_box(), sales.cells.nth(32).bounding_box()
-    for side in ("x", "y", "width", "height"):
-        assert name[side] == pytest.approx(cell[side], abs=1)
+    sales.expect_name_above_cell(32)
 
 
 def test_listed_keys_are_a_list(opened):
@@ -250,8 +250,7 @@ def test_in_a_narrow_notebook_nothing_sticks_out(opened, daily):
     try:
         daily.names.nth(30).hover()
         assert daily.root.evaluate("each => each.scrollWidth - each.clientWidth") <= 1
-        name, cell = daily.names.nth(30).bounding_box(), daily.cells.nth(30).bounding_box()
-        assert name["x"] == pytest.approx(cell["x"], abs=1)
+        daily.expect_name_above_cell(30)
     finally:
         opened.page.set_viewport_size({"width": 1280, "height": 900})
 

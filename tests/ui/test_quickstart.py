@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.ui.graphs import LineageWidget
-from tests.ui.lab import Lab
+from tests.ui.lab import Lab, boxes
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 ASSETS = {"country_stats", "change_model", "continent_stats"}
@@ -174,9 +174,7 @@ def test_in_a_narrow_notebook_the_details_stand_below_the_graph_and_nothing_stic
         lineage.wait(3)
         lineage.click("continent_stats")
         lineage.expect_details("pandas.DataFrame")
-        whole, graph, details = (
-            each.bounding_box() for each in (lineage.root, lineage.root.locator(".nbpipe-graph").last, lineage.details)
-        )
+        whole, graph, details = boxes(lineage.root, ".nbpipe-main", ".nbpipe-graph", ".nbpipe-details")
         assert details["y"] >= graph["y"] + graph["height"] - 1
         assert details["width"] == pytest.approx(whole["width"], abs=4)
         assert lineage.details.evaluate("each => each.scrollWidth - each.clientWidth") == 0
