@@ -42,16 +42,12 @@ MATERIALIZATION = (
 
 def find_asset(_: Dialect) -> Query:
     """The number of one asset."""
-    return sa.select(assets.c.id).where(assets.c.env == given("env"), assets.c.name == given("name"))
+    return "SELECT id FROM assets WHERE env = :env AND name = :name"
 
 
-def add_assets(dialect: Dialect) -> Query:
+def add_assets(_: Dialect) -> Query:
     """New names; names that are there stay."""
-    return (
-        dialect.insert(assets)
-        .values(env=given("env"), name=given("name"))
-        .on_conflict_do_nothing(index_elements=["env", "name"])
-    )
+    return "INSERT INTO assets (env, name) VALUES (:env, :name) ON CONFLICT (env, name) DO NOTHING"
 
 
 def find_assets(dialect: Dialect) -> Query:
@@ -110,22 +106,17 @@ def shared_runs(_: Dialect) -> Query:
     )
 
 
-def add_code(dialect: Dialect) -> Query:
+def add_code(_: Dialect) -> Query:
     """The components of a code version, once."""
     return (
-        dialect.insert(code_versions)
-        .values(code_version=given("code_version"), components=given("components"))
-        .on_conflict_do_nothing(index_elements=["code_version"])
+        "INSERT INTO code_versions (code_version, components) VALUES (:code_version, :components) "
+        "ON CONFLICT (code_version) DO NOTHING"
     )
 
 
-def add_source(dialect: Dialect) -> Query:
+def add_source(_: Dialect) -> Query:
     """A source text, once."""
-    return (
-        dialect.insert(sources)
-        .values(hash=given("hash"), text=given("text"))
-        .on_conflict_do_nothing(index_elements=["hash"])
-    )
+    return "INSERT INTO sources (hash, text) VALUES (:hash, :text) ON CONFLICT (hash) DO NOTHING"
 
 
 def select_sources(dialect: Dialect) -> Query:
@@ -133,34 +124,27 @@ def select_sources(dialect: Dialect) -> Query:
     return sa.select(sources.c.hash, sources.c.text).where(sources.c.hash.in_(dialect.listed("hashes")))
 
 
-def next_version(dialect: Dialect) -> Query:
+def next_version(_: Dialect) -> Query:
     """Count one version of an asset (or partition) and clear its failure and hold; what was current is returned."""
-    insert = dialect.insert(asset_states).values(
-        asset_id=given("asset"), partition=given("partition"), last_version=1, held=0
-    )
-    return insert.on_conflict_do_update(
-        index_elements=["asset_id", "partition"],
-        set_={
-            "last_version": asset_states.c.last_version + 1,
-            "failed_at": sa.null(),
-            "error": sa.null(),
-            "failed_run": sa.null(),
-            "held": 0,
-        },
-    ).returning(asset_states.c.last_version, asset_states.c.current_id)
-
-
-def add_materialization(dialect: Dialect) -> Query:
-    """One committed value."""
-    names = ("asset_id", "partition", "version", "code_version", "run_id", "created_at", "facts")
     return (
-        dialect.insert(materializations).values({name: given(name) for name in names}).returning(materializations.c.id)
+        "INSERT INTO asset_states (asset_id, partition, last_version, held) VALUES (:asset, :partition, 1, 0) "
+        "ON CONFLICT (asset_id, partition) DO UPDATE SET last_version = asset_states.last_version + 1, "
+        "failed_at = NULL, error = NULL, failed_run = NULL, held = 0 "
+        "RETURNING last_version, current_id"
     )
 
 
-def add_details(dialect: Dialect) -> Query:
+def add_materialization(_: Dialect) -> Query:
+    """One committed value."""
+    return (
+        "INSERT INTO materializations (asset_id, partition, version, code_version, run_id, created_at, facts) "
+        "VALUES (:asset_id, :partition, :version, :code_version, :run_id, :created_at, :facts) RETURNING id"
+    )
+
+
+def add_details(_: Dialect) -> Query:
     """The bulky part of a materialization."""
-    return dialect.insert(details).values(materialization_id=given("materialization"), content=given("content"))
+    return "INSERT INTO details (materialization_id, content) VALUES (:materialization, :content)"
 
 
 def select_details(_: Dialect) -> Query:
@@ -175,16 +159,12 @@ def drop_details(_: Dialect) -> Query:
 
 def set_current(_: Dialect) -> Query:
     """Point at a materialization as the current one."""
-    return _state_of(sa.update(asset_states)).values(current_id=given("materialization", type_=sa.BigInteger))
+    return "UPDATE asset_states SET current_id = :materialization WHERE asset_id = :asset AND partition = :part"
 
 
 def supersede(_: Dialect) -> Query:
     """Note since which event a materialization is not current."""
-    return (
-        sa.update(materializations)
-        .where(materializations.c.id == given("materialization"))
-        .values(superseded_event=given("event", type_=sa.BigInteger))
-    )
+    return "UPDATE materializations SET superseded_event = :event WHERE id = :materialization"
 
 
 def hold(_: Dialect) -> Query:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -11,6 +12,9 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect as CompilerDialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
+
+#: A parameter in a statement that is written as text.
+_PARAMETER = re.compile(r":([a-z_]+)")
 
 
 class Compiled(NamedTuple):
@@ -37,10 +41,12 @@ class Dialect:
         """Return the text of a statement."""
         found = self._compiled.get(statement)
         if found is None:
-            compiled = statement(self).compile(dialect=self._compiler)
-            constants = {name: value for name, value in compiled.params.items() if value is not None}
-            found = self._compiled[statement] = Compiled(str(compiled), constants)
+            found = self._compiled[statement] = self._compile(statement(self))
         return found
+
+    def text(self, sql: str) -> str:
+        """Return the text of a statement that was written as text."""
+        return sql
 
     def create(self, table: sa.Table) -> list[str]:
         """Return the statements that create a table and its indexes."""
@@ -66,9 +72,18 @@ class Dialect:
         """Return a query of the names of all tables in the database."""
         raise NotImplementedError
 
+    def _compile(self, built: ClauseElement | str) -> Compiled:
+        if isinstance(built, str):
+            return Compiled(self.text(built), {})
+        compiled = built.compile(dialect=self._compiler)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        return Compiled(str(compiled), constants)
 
-#: A statement is a function, so that it is built only when it is first used.
-Statement = Callable[[Dialect], ClauseElement]
+
+#: A statement is a function, so that it is built only when it is first used. What every commit of a new process
+#: executes is text, in which a parameter is written `:name`, and which all databases understand: to build and compile
+#: an expression takes longer than to execute it.
+Statement = Callable[[Dialect], ClauseElement | str]
 
 
 class SQLiteDialect(Dialect):
@@ -116,6 +131,10 @@ class PostgreSQLDialect(Dialect):
         done = [column.name for column in table.c if "compressed" in column.info]
         alter = [f"ALTER TABLE {table.name} ALTER COLUMN {name} SET STORAGE EXTERNAL" for name in done]
         return super().create(table) + alter
+
+    def text(self, sql: str) -> str:
+        """See `Dialect`."""
+        return _PARAMETER.sub(r"%(\1)s", sql)
 
     def insert(self, table: sa.Table) -> Any:
         """See `Dialect`."""

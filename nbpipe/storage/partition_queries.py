@@ -37,44 +37,41 @@ VALUE = (
 def newest_change(_: Dialect) -> Query:
     """The number of an asset, and the newest event that changed a chunk of it."""
     return (
-        sa.select(assets.c.id, sa.func.max(partition_chunks.c.revision))
-        .join_from(assets, partition_chunks, partition_chunks.c.asset_id == assets.c.id)
-        .where(_named())
-        .group_by(assets.c.id)
+        "SELECT assets.id, max(revision) FROM assets JOIN partition_chunks ON asset_id = assets.id "
+        "WHERE env = :env AND name = :name GROUP BY assets.id"
     )
 
 
 def select_changed(_: Dialect) -> Query:
     """The facts of the chunks that have changed since an event."""
-    return sa.select(partition_chunks.c.family, partition_chunks.c.block, partition_chunks.c.facts).where(
-        partition_chunks.c.asset_id == given("asset"), partition_chunks.c.revision > given("after")
-    )
+    return "SELECT family, block, facts FROM partition_chunks WHERE asset_id = :asset AND revision > :after"
 
 
 def find_chunk(_: Dialect) -> Query:
     """The number of a chunk."""
-    return sa.select(partition_chunks.c.id).where(_of_chunk())
+    return "SELECT id FROM partition_chunks WHERE asset_id = :asset AND family = :family AND block = :block"
 
 
-def add_chunk(dialect: Dialect) -> Query:
+def add_chunk(_: Dialect) -> Query:
     """A new chunk."""
-    names = ("asset_id", "family", "block", "revision", "facts", "places")
     return (
-        dialect.insert(partition_chunks).values({name: given(name) for name in names}).returning(partition_chunks.c.id)
+        "INSERT INTO partition_chunks (asset_id, family, block, revision, facts, places) "
+        "VALUES (:asset_id, :family, :block, :revision, :facts, :places) RETURNING id"
     )
 
 
 def select_chunk(_: Dialect) -> Query:
     """A chunk, of an asset given by number."""
-    return sa.select(partition_chunks.c.id, partition_chunks.c.facts, partition_chunks.c.places).where(_of_chunk())
+    return (
+        "SELECT id, facts, places FROM partition_chunks WHERE asset_id = :asset AND family = :family AND block = :block"
+    )
 
 
 def select_named_chunk(_: Dialect) -> Query:
     """The same, of an asset given by name."""
     return (
-        sa.select(partition_chunks.c.id, partition_chunks.c.facts, partition_chunks.c.places)
-        .join_from(partition_chunks, assets, assets.c.id == partition_chunks.c.asset_id)
-        .where(_named(), partition_chunks.c.family == given("family"), partition_chunks.c.block == given("block"))
+        "SELECT partition_chunks.id, facts, places FROM partition_chunks JOIN assets ON assets.id = asset_id "
+        "WHERE env = :env AND name = :name AND family = :family AND block = :block"
     )
 
 
@@ -103,23 +100,15 @@ def select_chunk_by_number(_: Dialect) -> Query:
 
 def update_chunk(_: Dialect) -> Query:
     """Change a chunk."""
-    return (
-        sa.update(partition_chunks)
-        .where(partition_chunks.c.id == given("chunk"))
-        .values(
-            revision=given("event", type_=sa.BigInteger),
-            facts=given("content", type_=sa.LargeBinary),
-            places=given("where", type_=sa.LargeBinary),
-        )
-    )
+    return "UPDATE partition_chunks SET revision = :event, facts = :content, places = :where WHERE id = :chunk"
 
 
-def add_recipe(dialect: Dialect) -> Query:
+def add_recipe(_: Dialect) -> Query:
     """A recipe by which partitions of an asset are made, once."""
     return (
-        dialect.insert(partition_recipes)
-        .values({column.name: given(column.name) for column in partition_recipes.c})
-        .on_conflict_do_nothing(index_elements=["asset_id", "number"])
+        "INSERT INTO partition_recipes (asset_id, number, revision, code_version, content) "
+        "VALUES (:asset_id, :number, :revision, :code_version, :content) "
+        "ON CONFLICT (asset_id, number) DO NOTHING"
     )
 
 
@@ -155,34 +144,32 @@ def drop_recipes(_: Dialect) -> Query:
     return sa.delete(partition_recipes).where(partition_recipes.c.asset_id == given("asset"))
 
 
-def add_template(dialect: Dialect) -> Query:
+def add_template(_: Dialect) -> Query:
     """What many values share, once."""
     return (
-        dialect.insert(partition_templates)
-        .values(digest=given("digest"), code_version=given("code_version"), content=given("content"))
-        .on_conflict_do_nothing(index_elements=["digest"])
+        "INSERT INTO partition_templates (digest, code_version, content) VALUES (:digest, :code_version, :content) "
+        "ON CONFLICT (digest) DO NOTHING"
     )
 
 
 def find_template(_: Dialect) -> Query:
     """The number of a template."""
-    return sa.select(partition_templates.c.id).where(partition_templates.c.digest == given("digest"))
+    return "SELECT id FROM partition_templates WHERE digest = :digest"
 
 
-def add_value(dialect: Dialect) -> Query:
+def add_value(_: Dialect) -> Query:
     """One committed value."""
-    names = ("chunk_id", "place", "version", "template_id", "event_id", "own")
     return (
-        dialect.insert(partition_values).values({name: given(name) for name in names}).returning(partition_values.c.id)
+        "INSERT INTO partition_values (chunk_id, place, version, template_id, event_id, own) "
+        "VALUES (:chunk_id, :place, :version, :template_id, :event_id, :own) RETURNING id"
     )
 
 
 def supersede(_: Dialect) -> Query:
     """Note since which event a value is not current."""
     return (
-        sa.update(partition_values)
-        .where(_of_place(), partition_values.c.version == given("number"))
-        .values(superseded_event=given("event", type_=sa.BigInteger))
+        "UPDATE partition_values SET superseded_event = :event "
+        "WHERE chunk_id = :chunk AND place = :offset AND version = :number"
     )
 
 
@@ -261,14 +248,9 @@ def select_event(_: Dialect) -> Query:
 def select_marks(_: Dialect) -> Query:
     """Who works on partitions of an asset."""
     return (
-        sa.select(
-            partition_chunks.c.family, partition_chunks.c.block, partition_marks.c.run_id, partition_marks.c.marked
-        )
-        .select_from(partition_marks)
-        .join(partition_chunks, partition_chunks.c.id == partition_marks.c.chunk_id)
-        .join(assets, assets.c.id == partition_chunks.c.asset_id)
-        .where(_named())
-        .order_by(partition_marks.c.chunk_id, partition_marks.c.run_id)
+        "SELECT family, block, run_id, marked FROM partition_marks "
+        "JOIN partition_chunks ON partition_chunks.id = chunk_id JOIN assets ON assets.id = asset_id "
+        "WHERE env = :env AND name = :name ORDER BY chunk_id, run_id"
     )
 
 
@@ -292,20 +274,20 @@ def select_marks_of_run(_: Dialect) -> Query:
 
 def select_mark(_: Dialect) -> Query:
     """What a run works on in a chunk."""
-    return sa.select(partition_marks.c.marked).where(_of_mark())
+    return "SELECT marked FROM partition_marks WHERE chunk_id = :chunk AND run_id = :run"
 
 
-def set_mark(dialect: Dialect) -> Query:
+def set_mark(_: Dialect) -> Query:
     """Keep what a run works on in a chunk."""
-    insert = dialect.insert(partition_marks).values(
-        chunk_id=given("chunk"), run_id=given("run"), marked=given("marked")
+    return (
+        "INSERT INTO partition_marks (chunk_id, run_id, marked) VALUES (:chunk, :run, :marked) "
+        "ON CONFLICT (chunk_id, run_id) DO UPDATE SET marked = excluded.marked"
     )
-    return insert.on_conflict_do_update(index_elements=["chunk_id", "run_id"], set_={"marked": insert.excluded.marked})
 
 
 def drop_mark(_: Dialect) -> Query:
     """Forget that a run works on a chunk."""
-    return sa.delete(partition_marks).where(_of_mark())
+    return "DELETE FROM partition_marks WHERE chunk_id = :chunk AND run_id = :run"
 
 
 def drop_marks_of_run(_: Dialect) -> Query:

@@ -8,19 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as given
 
 from nbpipe.storage.dialects import Dialect
-from nbpipe.storage.partition_tables import REMOVED, partition_keys, partition_registries
-from nbpipe.storage.schema import literal
+from nbpipe.storage.partition_tables import partition_keys, partition_registries
 
 Query = Any
 
 
 def find_registry(_: Dialect) -> Query:
     """Number, size and newest change of a registry."""
-    return sa.select(partition_registries.c.id, partition_registries.c.size, partition_registries.c.revision).where(
-        partition_registries.c.env == given("env"),
-        partition_registries.c.owner == given("owner"),
-        partition_registries.c.name == given("name"),
-    )
+    return "SELECT id, size, revision FROM partition_registries WHERE env = :env AND owner = :owner AND name = :name"
 
 
 def add_registry(dialect: Dialect) -> Query:
@@ -65,16 +60,12 @@ def mark_key(_: Dialect) -> Query:
 
 def select_keys(_: Dialect) -> Query:
     """Keys from an ordinal on."""
-    return (
-        sa.select(partition_keys.c.key)
-        .where(partition_keys.c.registry_id == given("registry"), partition_keys.c.ordinal >= given("first"))
-        .order_by(partition_keys.c.ordinal)
-    )
+    return "SELECT key FROM partition_keys WHERE registry_id = :registry AND ordinal >= :first ORDER BY ordinal"
 
 
 def select_removed(_: Dialect) -> Query:
     """Keys that are removed."""
-    return sa.select(partition_keys.c.key).where(literal(REMOVED), partition_keys.c.registry_id == given("registry"))
+    return "SELECT key FROM partition_keys WHERE removed = 1 AND registry_id = :registry"
 
 
 def drop_keys(_: Dialect) -> Query:

@@ -27,10 +27,12 @@ Query = Any
 RUN = tuple(column for column in runs.c if column.name != "created_event")
 
 
-def add_event(dialect: Dialect) -> Query:
+def add_event(_: Dialect) -> Query:
     """One entry of the history."""
-    names = ("at", "env", "kind", "asset_id", "partition", "run_id", "data")
-    return dialect.insert(events).values({name: given(name) for name in names}).returning(events.c.id)
+    return (
+        "INSERT INTO events (at, env, kind, asset_id, partition, run_id, data) "
+        "VALUES (:at, :env, :kind, :asset_id, :partition, :run_id, :data) RETURNING id"
+    )
 
 
 def add_events(dialect: Dialect) -> Query:
@@ -46,7 +48,7 @@ def select_new_events(_: Dialect) -> Query:
 
 def last_event(_: Dialect) -> Query:
     """The number of the newest event."""
-    return sa.select(sa.func.coalesce(sa.func.max(events.c.id), 0))
+    return "SELECT coalesce(max(id), 0) FROM events"
 
 
 def select_events(_: Dialect) -> Query:
@@ -149,7 +151,7 @@ def find_runs(_: Dialect) -> Query:
 
 def select_status(_: Dialect) -> Query:
     """Status and environment of a run."""
-    return sa.select(runs.c.status, runs.c.env).where(runs.c.id == given("run"))
+    return "SELECT status, env FROM runs WHERE id = :run"
 
 
 def claim(_: Dialect) -> Query:
@@ -314,17 +316,8 @@ def select_running_assets(_: Dialect) -> Query:
 def set_outcome(_: Dialect) -> Query:
     """What became of an asset in a run."""
     return (
-        sa.update(run_assets)
-        .where(
-            run_assets.c.run_id == given("run"),
-            run_assets.c.asset_id == given("asset"),
-            run_assets.c.partition == given("part"),
-        )
-        .values(
-            outcome=given("new"),
-            version=sa.func.coalesce(given("number", type_=sa.Integer), run_assets.c.version),
-            error=given("message", type_=sa.Text),
-        )
+        "UPDATE run_assets SET outcome = :new, version = coalesce(:number, version), error = :message "
+        "WHERE run_id = :run AND asset_id = :asset AND partition = :part"
     )
 
 
