@@ -8,7 +8,7 @@ seconds, ticks follow the clock itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from heapq import merge
@@ -30,6 +30,9 @@ LISTED = 1_000
 _YEARLY = re.compile(r"(\d\d)-(\d\d)")
 _FIELDS = ("second", "minute", "hour", "day-of-month", "month", "day-of-week")
 _FIRST_LOOK = timedelta(hours=1)
+#: An expression without a tick for so long has none, whatever is excluded; cronsim gives up as late.
+_NEVER = timedelta(days=50 * 366)
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,18 +41,19 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     launch: tuple[datetime, ...] = ()
     missed: tuple[datetime, ...] = ()
     more: bool = False
-    """There were more ticks before `missed` and `launch`."""
+    """There were more ticks before `missed`, which is not empty then."""
 
 
 def due(schedule: ScheduleDef, since: datetime, now: datetime) -> Due:
     """Return what is to be done about the ticks in (since, now].
 
     Ticks that are at most `GRACE` old, and what `catchup` makes up for, are launched; the others were missed. Only the
-    newest `LISTED` are looked at.
+    newest `LISTED` are looked at; if there are more, the oldest of these was missed in any case, and stands for them.
     """
     found, more = _newest(schedule, since, now)
     punctual = sum(1 for tick in found if now - tick <= GRACE)
-    wanted = max(punctual, _made_up(schedule.catchup, len(found)))
+    # of those that are not looked at, the oldest one that is tells
+    wanted = max(punctual, _made_up(schedule.catchup, len(found) - more))
     cut = len(found) - wanted
     return Due(launch=tuple(found[cut:]), missed=tuple(found[:cut]), more=more)
 
@@ -100,15 +104,17 @@ def check_catchup(value: object) -> None:
 
 
 def check_moment(text: str) -> None:
-    """Refuse what is no moment in ISO 8601.
+    """Refuse what is no moment in ISO 8601, or one that no clock will show.
 
     Raises:
         DeclarationError: says how it is written.
     """
     try:
-        datetime.fromisoformat(text)
+        year = datetime.fromisoformat(text).year
     except ValueError:
-        raise DeclarationError(f"{text!r} is no moment: write for example 2024-12-31T18:00") from None
+        year = 0
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        raise DeclarationError(f"{text!r} is no moment: write for example 2024-12-31T18:00")
 
 
 def check_exclusion(text: str) -> None:
@@ -156,23 +162,32 @@ def _newest(schedule: ScheduleDef, since: datetime, now: datetime) -> tuple[list
 def _ticks(schedule: ScheduleDef, after: datetime) -> Iterator[datetime]:
     """Yield the ticks after a moment, in UTC, ascending, each once."""
     after = after.astimezone(UTC)
-    sources: list[Iterable[datetime]] = [_cron_ticks(cron, schedule.zone, after) for cron in schedule.crons]
-    sources.append(sorted(moment for text in schedule.at if (moment := _moment(text, schedule.zone)) > after))
     excluded = frozenset(schedule.exclude)
+    moments = {_moment(text, schedule.zone) for text in schedule.at}
+    single = sorted(at for at in moments if at > after and not _is_excluded(at, schedule.zone, excluded))
     last = None
-    for tick in merge(*sources):
-        if tick != last and not (excluded and _is_excluded(tick, schedule.zone, excluded)):
+    for tick in merge(single, *(_cron_ticks(cron, schedule.zone, after, excluded) for cron in schedule.crons)):
+        if tick != last:
             yield tick
         last = tick
 
 
-def _cron_ticks(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
-    last = after
-    for tick in CronSim(cron, after.astimezone(zone_of(zone))):
+def _cron_ticks(cron: str, zone: str, after: datetime, excluded: frozenset[str]) -> Iterator[datetime]:
+    """Yield the ticks of one expression, until there is none for so long that there will never be one."""
+    last, end = after, after + _NEVER
+    source = CronSim(cron, after.astimezone(zone_of(zone)))
+    while (tick := next(source, None)) is not None:
         found = tick.astimezone(UTC)
-        if found > last:  # of a time that clocks show twice, cronsim may tell the one that has passed
+        if found > end:
+            return
+        if found <= last:  # of a time that clocks show twice, cronsim may tell the one that has passed
+            continue
+        last = found
+        if _is_excluded(found, zone, excluded):  # on with the next day: this one may have many
+            source = CronSim(cron, tick.replace(hour=23, minute=59, second=59, fold=1))
+        else:
             yield found
-            last = found
+            end = found + _NEVER
 
 
 @lru_cache(maxsize=1024)
@@ -184,5 +199,7 @@ def _moment(text: str, zone: str) -> datetime:
 
 
 def _is_excluded(tick: datetime, zone: str, excluded: frozenset[str]) -> bool:
+    if not excluded:
+        return False
     day = moment_of(instant_of(tick), zone).date().isoformat()
     return day in excluded or day[5:] in excluded

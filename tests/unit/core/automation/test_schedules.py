@@ -16,6 +16,7 @@ from nbpipe.core.automation.schedules import (
     upcoming,
     words,
 )
+from nbpipe.core.partitions.zones import zone_of
 from nbpipe.errors import DeclarationError
 
 NOON = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
@@ -50,6 +51,31 @@ def times(moments: tuple[datetime, ...]) -> list[str]:
 )
 def test_the_next_ticks(of: ScheduleDef, after: datetime, expected: list[str]):
     assert times(upcoming(of, after, 3))[: len(expected)] == expected
+
+
+@pytest.mark.parametrize(
+    ("cron", "exclude"),
+    [
+        ("0 0 24 12 *", ["12-24"]),
+        ("0 0 29 2 *", ["02-29"]),
+        ("* * * * * *", [f"{utc('2024-01-01T00:00') + timedelta(days=day):%m-%d}" for day in range(366)]),
+    ],
+)
+def test_one_whose_days_are_all_excluded_never_comes(cron: str, exclude: list[str]):
+    assert upcoming(schedule(cron, exclude=tuple(exclude)), NOON, 1) == ()
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Havana", "Asia/Beirut", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("month", ["2024-03", "2024-04", "2024-10", "2024-11"])
+@pytest.mark.parametrize("cron", ["30 0 * * *", "*/30 * * * *", "0 1,2,23 * * *"])
+def test_days_that_are_excluded_are_passed_over_and_change_nothing_else(cron: str, month: str, zone: str):
+    begin, local = utc(f"{month}-01T00:00"), zone_of(zone)
+    of, middle = schedule(cron, zone=zone, catchup="all"), begin + timedelta(days=20)
+    every = due(of, begin, middle).launch + due(of, middle, middle + timedelta(days=12)).launch
+    days = {f"{month}-{day:02}" for day in (5, 7, 8, 10, 27, 30, 31)}
+    left = [tick for tick in every if str(tick.astimezone(local).date()) not in days]
+    of = schedule(cron, zone=zone, exclude=tuple(days))
+    assert upcoming(of, begin, len(left)) == tuple(left)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +137,10 @@ def test_nothing_is_due_between_ticks():
     assert due(schedule("0 6 * * *"), utc("2024-03-01T06:00"), NOON).launch == ()
 
 
-def test_a_year_of_seconds_is_not_counted():
-    found = due(schedule("* * * * * *"), NOON - timedelta(days=365), NOON)
+@pytest.mark.parametrize("catchup", ["last", "all", 5_000])
+def test_a_year_of_seconds_is_not_counted_and_not_passed_over_in_silence(catchup: object):
+    found = due(schedule("* * * * * *", catchup=catchup), NOON - timedelta(days=365), NOON)
+    assert found.missed
     assert len(found.launch) + len(found.missed) == LISTED
     assert found.more
 
