@@ -13,7 +13,7 @@ from nbpipe.core.ports import NewRun, PartitionStore, StateStore
 from nbpipe.core.records import Run, RunAsset, Step
 from nbpipe.daemon.backfill_parts import PlannedRun
 from nbpipe.daemon.parts import DaemonProject, Work
-from nbpipe.errors import RefusedError
+from nbpipe.errors import RefusedError, StateError
 from nbpipe.execution.records import RUNS
 from nbpipe.execution.submit import Origin, submit
 
@@ -97,9 +97,19 @@ def created_at(new: NewRun, at: datetime) -> NewRun:
     return msgspec.structs.replace(new, run=msgspec.structs.replace(new.run, created_at=at))
 
 
-def discard(root: Path, new: NewRun) -> None:
-    """Remove the copies of a run that will not be queued."""
-    shutil.rmtree(root / RUNS / new.run.id, ignore_errors=True)
+def discard(store: StateStore, root: Path, news: Sequence[NewRun]) -> None:
+    """Remove the copies of runs that will not be queued.
+
+    A run that the store knows keeps them: the store may have failed right after it was queued. If the store can't be
+    asked all stay, until retention finds that nobody knows them.
+    """
+    try:
+        known = store.known_runs([new.run.id for new in news]) if news else frozenset()
+    except StateError:
+        return
+    for new in news:
+        if new.run.id not in known:
+            shutil.rmtree(root / RUNS / new.run.id, ignore_errors=True)
 
 
 def origin_of(work: Work, trigger: str, *, tags: dict[str, str] | None = None, priority: int | None = None) -> Origin:

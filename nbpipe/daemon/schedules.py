@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from nbpipe import clock
 from nbpipe.core.automation.definitions import JobDef, ScheduleDef
 from nbpipe.core.automation.records import AutomationState, Tick, TickStatus
 from nbpipe.core.automation.schedules import GRACE, Due, due, upcoming
 from nbpipe.core.ports import NewRun
+from nbpipe.core.records import kept_error
 from nbpipe.daemon.launching import created_at, discard, new_run, origin_of
 from nbpipe.daemon.parts import Duty, Work
 from nbpipe.errors import ConflictError, NbpipeError, StateError, UnknownNameError
@@ -19,6 +23,8 @@ from nbpipe.errors import ConflictError, NbpipeError, StateError, UnknownNameErr
 _AHEAD = timedelta(seconds=3)
 #: So many ticks are recorded before the other parts have their turn.
 _AT_ONCE = 20
+#: How long a schedule waits that this program can't deal with, and that must not stop the others.
+_ASIDE = timedelta(minutes=1)
 
 _STOPPED = "stopped"
 _NO_DAEMON = "no daemon was at work"
@@ -44,6 +50,7 @@ class Schedules:
         self._began: datetime | None = None
         self._settled: dict[str, datetime] = {}
         """Up to when all was settled before the clock was set back."""
+        self._aside: dict[str, float] = {}
 
     @property
     def idle(self) -> bool:
@@ -52,21 +59,25 @@ class Schedules:
 
     def act(self, now: datetime) -> datetime | None:
         """See `Part`."""
+        if any(until <= clock.monotonic() for until in self._aside.values()):
+            self._aside.clear()
+            self._seen = None
         self._began = self._began or now
         self._look(now)
         left = _AT_ONCE
         for name in sorted((name for name, at in self._next.items() if at <= now), key=self._next.__getitem__):
-            left -= self._settle(name, now, left)
+            with self._apart(name):
+                left -= self._settle(name, now, left)
             if left <= 0:
                 return now
         if self._duty.once:
             return None
-        return self._prepare(now)
+        again = self._prepare(now)
+        return min(again or now + _ASIDE, now + _ASIDE) if self._aside else again
 
     def close(self) -> None:
         """See `Part`."""
-        for _, ready in self._ready.values():
-            self._discard(ready)
+        self._discard([ready for _, ready in self._ready.values()])
         self._ready.clear()
 
     def _look(self, now: datetime) -> None:
@@ -81,15 +92,36 @@ class Schedules:
         self._on = {}
         for name, schedule in declared.definitions.schedules.items():
             state = states.get(("schedule", name)) or AutomationState(source="schedule", name=name)
-            if self._begin(schedule, state, now):
-                self._on[name] = schedule
+            with self._apart(name):
+                if name not in self._aside and self._begin(schedule, state, now):
+                    self._on[name] = schedule
         self._seen = seen
         self._settled = {name: upto for name, upto in self._settled.items() if upto >= now - GRACE}
-        for name in self._next.keys() - self._on.keys():
-            del self._next[name]
+        for known in (self._next, self._since):
+            for name in known.keys() - self._on.keys():
+                del known[name]
         self._forget_ready()
         if self._looked is None:
             self._looked = frozenset(name for name, at in self._next.items() if at <= now)
+
+    @contextmanager
+    def _apart(self, name: str) -> Iterator[None]:
+        """Let a mistake of ours about one schedule stop no other: it is looked at again a little later."""
+        try:
+            yield
+        except (ConflictError, StateError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._aside[name] = clock.monotonic() + _ASIDE.total_seconds()
+            self._next.pop(name, None)
+            self._looked = self._looked and self._looked - {name}
+            self._duty.log(
+                f"schedule {name}: {type(error).__name__}: {error}: please report it",
+                level="error",
+                event="schedule_aside",
+                schedule=name,
+                trace=traceback.format_exc(),
+            )
 
     def _begin(self, schedule: ScheduleDef, state: AutomationState, now: datetime) -> bool:
         """Settle the past of a schedule that is new or has other times; tell whether it is on."""
@@ -171,15 +203,14 @@ class Schedules:
     def _tick(self, schedule: ScheduleDef, at: datetime) -> None:
         """Record one tick with its run."""
         place = (schedule.name, at)
-        known = self._ready.get(place)
-        ready = (
-            known[1] if known is not None and known[0] == self._duty.declared.version else self._planned(schedule, at)
-        )
+        version, ready = self._ready.get(place, (0, None))
+        if version != self._duty.declared.version or not isinstance(ready, NewRun):
+            ready = self._planned(schedule, at)  # what could not be run a moment ago, perhaps can be now
         self._ready[place] = (self._duty.declared.version, ready)  # should the store be busy, it is there next time
         recorded = self._recorded(schedule, at, ready)
         del self._ready[place]
         if recorded is None:
-            self._discard(ready)
+            self._discard([ready])
             self._seen = None  # somebody has stopped it, or it was settled
             return
         what = f"launched run {recorded.runs[0]}" if recorded.runs else f"{recorded.status}: {recorded.reason}"
@@ -197,7 +228,7 @@ class Schedules:
         reason = None
         runs: tuple[NewRun, ...] = ()
         if isinstance(ready, NbpipeError):
-            status, reason = "failed", str(ready)
+            status, reason = "failed", kept_error(str(ready))
         elif ready is None:
             status, reason = "skipped", "nothing to do"
         else:
@@ -223,7 +254,8 @@ class Schedules:
             job = job_of(schedule, duty.declared.definitions.jobs)
             work = Work(job=job, closed_at=at)
             origin = origin_of(work, f"schedule:{schedule.name}")
-            return new_run(duty.store, duty.project, work, origin, run_id=run_id_at(at), at=at)
+            # an id tells retention how old a run is: one that is made up for is young
+            return new_run(duty.store, duty.project, work, origin, run_id=run_id_at(max(at, duty.now())), at=at)
         except (ConflictError, StateError):
             raise
         except NbpipeError as error:
@@ -236,12 +268,11 @@ class Schedules:
         version = self._duty.declared.version
         for place, (made_from, ready) in list(self._ready.items()):
             if made_from != version or self._next.get(place[0]) != place[1]:
-                self._discard(ready)
+                self._discard([ready])
                 del self._ready[place]
 
-    def _discard(self, ready: _Ready) -> None:
-        if isinstance(ready, NewRun):
-            discard(self._duty.root, ready)
+    def _discard(self, found: Iterable[_Ready]) -> None:
+        discard(self._duty.store, self._duty.root, [ready for ready in found if isinstance(ready, NewRun)])
 
 
 def job_of(schedule: ScheduleDef, jobs: Mapping[str, JobDef]) -> JobDef:

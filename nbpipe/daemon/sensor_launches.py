@@ -55,6 +55,7 @@ class Launch:
         self._one_by_one = len(wanted.answer.runs) <= _FEW or not hasattr(os, "sync")
         self._plans: dict[object, PlannedRun | None] = {}
         self._left = deque(wanted.answer.runs)
+        self._unsure = False
         self._work = iter(()) if self._error else self._plan()
 
     def advance(self) -> bool:
@@ -95,25 +96,30 @@ class Launch:
         )
         if self._runs and not self._one_by_one:
             os.sync()
-        recorded = duty.store.automation.tick(
-            duty.lease,
-            tick,
-            tuple(created_at(new, now) for new in self._runs),
-            cursor=None if self._error else wanted.cursor,
-            seen=tuple(self._seen),
-            keys_until=now + KEYS_LAST,
-        )
-        kept = set() if recorded is None else set(recorded.runs)
-        for new in self._runs:
-            if new.run.id not in kept:
-                discard(duty.root, new)
-        self._runs = []
+        try:
+            recorded = self._recorded_before(tick) or duty.store.automation.tick(
+                duty.lease,
+                tick,
+                tuple(created_at(new, now) for new in self._runs),
+                cursor=None if self._error else wanted.cursor,
+                seen=tuple(self._seen),
+                keys_until=now + KEYS_LAST,
+            )
+        except StateError:
+            self._unsure = True
+            raise
+        self.discard()  # those that were left out
         return recorded
 
+    def _recorded_before(self, tick: Tick) -> Tick | None:
+        """Return the tick if an attempt that seemed to fail has recorded it: its runs are there."""
+        ids = [new.run.id for new in self._runs] if self._unsure else []
+        known = self._duty.store.known_runs(ids) if ids else frozenset()
+        return msgspec.structs.replace(tick, runs=tuple(filter(known.__contains__, ids))) if known else None
+
     def discard(self) -> None:
-        """Forget it: its runs will not be queued."""
-        for new in self._runs:
-            discard(self._duty.root, new)
+        """Forget its runs; those that are not queued leave nothing behind."""
+        discard(self._duty.store, self._duty.root, self._runs)
         self._runs = []
 
     def fail(self, error: str) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from nbpipe.core.automation.definitions import JobDef, ScheduleDef
+from nbpipe.daemon import schedules
 from nbpipe.daemon.schedules import Schedules
 from nbpipe.errors import ConflictError, RefusedError, StateBusyError
 from nbpipe.execution.records import RUNS
@@ -201,6 +202,72 @@ def test_a_busy_store_delays_a_tick_that_is_planned_once(world, monkeypatch):
     world.act(part, after(minutes=1, seconds=2))
     assert world.ticks("s") == [("12:01:00", "launched")]
     assert len(list((world.project.root / RUNS).iterdir())) == len(world.project.works) == 1
+
+
+def test_a_run_whose_store_failed_after_it_was_queued_keeps_its_notebooks(world, monkeypatch):
+    duty = world.lead()
+    part = Schedules(duty)
+    world.act(part)
+    real = duty.store.automation.tick
+
+    class Lost:
+        """Does what it is asked for, and loses the answer."""
+
+        def __getattr__(self, name):
+            return getattr(real.__self__, name)
+
+        def tick(self, *given, **about):
+            if real(*given, **about) is not None:
+                raise StateBusyError("the connection is gone")
+
+    monkeypatch.setattr(type(duty.store), "automation", Lost())
+    with pytest.raises(StateBusyError):
+        world.act(part, after(minutes=1))
+    world.act(part, after(minutes=1, seconds=1))
+    (run,) = world.store.runs()
+    assert [folder.name for folder in (world.project.root / RUNS).iterdir()] == [run.id]
+
+
+def test_what_could_not_be_run_ahead_of_time_is_planned_again_when_the_time_has_come(world):
+    answers = iter([RefusedError("x was never materialized")])
+    world.project.answer = lambda _: next(answers, True)
+    part = Schedules(world.lead())
+    world.act(part)
+    world.act(part, after(seconds=58))
+    world.act(part, after(minutes=1))
+    assert world.ticks("s") == [("12:01:00", "launched")]
+
+
+def test_a_run_that_is_made_up_for_has_a_young_id(world):
+    world.act(Schedules(world.lead()))
+    world.act(Schedules(world.lead()), after(days=40))
+    assert world.store.runs()
+    assert all(int(run.id[:12], 16) >= after(days=40).timestamp() * 1000 for run in world.store.runs())
+
+
+@pytest.mark.parametrize("where", ["upcoming", "due", "created_at"])
+def test_a_schedule_that_is_beyond_this_program_stops_no_other(tmp_path, monkeypatch, where):
+    """Ours to be sorry for: the others go on, and it is tried again."""
+    world = World(tmp_path, defined(changed(name="a"), changed(name="b", selection="y")))
+    real = getattr(schedules, where)
+    moment, wrong = 0.0, True
+
+    def sometimes(of, *given):
+        if wrong and (getattr(of, "name", "") == "a" or (where == "created_at" and of.run.selection == "x")):
+            raise OverflowError("date value out of range")
+        return real(of, *given)
+
+    monkeypatch.setattr(schedules, where, sometimes)
+    monkeypatch.setattr(schedules.clock, "monotonic", lambda: moment)
+    part = Schedules(world.lead())
+    world.act(part)
+    again = world.act(part, after(minutes=1))
+    assert (world.ticks("a"), world.ticks("b")) == ([], [("12:01:00", "launched")])
+    assert again is not None
+    assert [text for text in world.said if "please report it" in text] != []
+    moment, wrong = 61.0, False
+    world.act(part, after(minutes=2))
+    assert world.ticks("a")[-1] == ("12:02:00", "launched")
 
 
 def test_what_was_planned_before_a_change_is_planned_again(world):

@@ -231,6 +231,35 @@ def test_a_store_that_is_busy_while_runs_are_planned_loses_none_of_them(watch):
         assert (found.world.project.root / ".nbpipe" / "runs" / run_id).is_dir()
 
 
+@pytest.mark.parametrize("cursor", [None, "1"])
+def test_runs_whose_store_failed_after_they_were_queued_are_not_queued_twice(watch, monkeypatch, cursor):
+    found = watch()
+    real, lost = found.world.store.automation.tick, iter([True])
+
+    class Lost:
+        """Does what it is asked for, and loses the first answer."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real.__self__, name)
+
+        def tick(self, *given: Any, **about: Any) -> Any:
+            recorded = real(*given, **about)
+            if next(lost, False):
+                raise StateBusyError("the connection is gone")
+            return recorded
+
+    monkeypatch.setattr(type(found.world.store), "automation", Lost())
+    found.pass_(0)
+    with pytest.raises(StateBusyError):
+        found.answer(Answer(runs=(RunRequest(), RunRequest())), cursor=cursor)
+    found.pass_(1)
+    assert (len(found.ticks()), len(found.runs), found.cursor) == (1, 2, cursor)
+    folders = {folder.name for folder in (found.world.project.root / ".nbpipe" / "runs").iterdir()}
+    assert folders == {run.id for run in found.runs}
+    found.pass_(10)
+    assert len(found.evaluator.asked) == 2
+
+
 def test_keys_of_partitions_are_there_before_runs_are_planned(watch):
     found = watch()
     store = found.world.store
