@@ -12,17 +12,13 @@ from nbpipe.commands.arguments import selection_argument
 from nbpipe.commands.daemon_presence import sleeping
 from nbpipe.commands.surface import current_surface
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.definitions import AssetSpec, Definitions
-from nbpipe.core.reading.notebooks import UNREADABLE
+from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.records import AssetState
 from nbpipe.core.selection import AssetStatus
 from nbpipe.core.staleness import Assessment
 
 if TYPE_CHECKING:
     from nbpipe.core.partitions.counts import PartitionCounts
-
-_PARTITIONS = "--partitions: "
-"""What the error of a SPEC that can't be read begins with, after the magic."""
 
 
 class PartitionNumbers(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,21 +77,7 @@ def status_rows(workspace: Workspace, selection: str = "") -> list[StatusRow]:
     assessments = workspace.assess(states=states)
     keys = workspace.select(selection, assessments)
     assets = workspace.definitions.assets
-    unread = _unread(workspace.definitions)
-    wrong = [key for key in keys if key in unread and assessments[key].status == "missing"]
-    told = {key: msgspec.structs.replace(assessments[key], reasons=(unread[key],)) for key in wrong}
-    found = {**assessments, **told}
-    return [_row(assets[key], found[key], states.get(key)) for key in keys]
-
-
-def _unread(definitions: Definitions) -> dict[str, str]:
-    """Return why the partitions of assets can't be read: then nobody knows what is stored of them."""
-    return {
-        asset: each.message.partition("\n")[0]
-        for each in definitions.diagnostics
-        if each.code == UNREADABLE and _PARTITIONS in each.message
-        for asset in each.assets
-    }
+    return [_row(assets[key], assessments[key], states.get(key)) for key in keys]
 
 
 def numbers_of(found: PartitionCounts) -> PartitionNumbers:

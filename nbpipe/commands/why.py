@@ -47,6 +47,7 @@ def explain(workspace: Workspace, asset: str, partition: str = "") -> Explanatio
     workspace.settle()
     if partition:
         position_of(workspace, Reference(asset, partition))
+        workspace.book.links(workspace.asset(asset))  # what can't be used says why
     steps = _Walk(workspace).from_(Reference(asset, partition))
     changes = _Changes(workspace, steps)
     nodes = tuple(msgspec.structs.replace(step.node, changes=changes.of(step)) for step in steps)
@@ -100,7 +101,9 @@ class _Walk:
         if key in self._partitions:
             from nbpipe.commands.why_partitions import drifted_recipes, partition_groups
 
-            partitions = partition_groups(self._partitions[key])
+            retold = self._workspace.unreadable.reason
+            groups = partition_groups(self._partitions[key])
+            partitions = tuple(msgspec.structs.replace(each, reason=retold(each.reason)) for each in groups)
             made = drifted_recipes(self._workspace, self._partitions[key])
         node = WhyNode(asset=key, status=found.status, reasons=found.reasons, notes=found.notes, partitions=partitions)
         behind = [Reference(up) for up in self._workspace.graph.upstream(key) if self._matters(up, found)]
@@ -119,6 +122,7 @@ class _Walk:
 
         asset, key, _ = reference
         node, behind = explained_partition(self._workspace, self._partitions, asset, key)
+        node = msgspec.structs.replace(node, reasons=tuple(map(self._workspace.unreadable.reason, node.reasons)))
         return _Step(node, behind, drifted_recipes(self._workspace, self._partitions[asset], key))
 
 

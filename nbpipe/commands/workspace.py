@@ -19,6 +19,7 @@ from nbpipe.core.resolving.resolution import ResolvedNotebook, definitions
 from nbpipe.core.selection import resolve
 from nbpipe.core.selection_syntax import parse_selection
 from nbpipe.core.staleness import Assessment, assess
+from nbpipe.core.unreadable import Unreadable
 from nbpipe.errors import StateError, UnknownNameError
 from nbpipe.loading.config import Config
 from nbpipe.loading.project import LoadedProject, load_project
@@ -75,9 +76,7 @@ class Workspace:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values that the configuration takes from environment variables: for this process alone."""
-        config = self.config
-        notify = [text for each in config.notify.values() for text in (each.url, each.user, each.password)]
-        return settings.secret_values([config.state, config.storage, config.io, notify])
+        return settings.secret_values(self.config.references)
 
     @property
     def definitions(self) -> Definitions:
@@ -181,7 +180,7 @@ class Workspace:
             parameters: values as source, by name, that a run would use instead of the defaults.
             states: what `states()` returned, if the caller has asked already.
         """
-        return assess(
+        found = assess(
             self.definitions,
             self.graph,
             self.states() if states is None else states,
@@ -190,6 +189,12 @@ class Workspace:
             parameters=parameters,
             partitions=self._assessed_partitions(),
         )
+        return self.unreadable.retold(found)
+
+    @property
+    def unreadable(self) -> Unreadable:
+        """The assets whose declaration can't be read."""
+        return Unreadable(self.definitions.diagnostics)
 
     @property
     def has_partitions(self) -> bool:

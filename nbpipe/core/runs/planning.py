@@ -65,6 +65,7 @@ def plan_run(
         keys = tuple(key for key in keys if key not in planned.idle)
         notes += planned.notes
     refuse_missing_upstream(
+        definitions,
         graph,
         keys,
         _Present(materialized, partitions),

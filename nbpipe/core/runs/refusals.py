@@ -19,11 +19,7 @@ def refuse_broken(definitions: Definitions, graph: AssetGraph, selected: Iterabl
     Raises:
         RefusedError: says what is wrong, and where.
     """
-    blocked: dict[str, Diagnostic] = {}
-    for diagnostic in definitions.diagnostics:
-        if diagnostic.severity == "error":
-            for key in diagnostic.assets:
-                blocked.setdefault(key, diagnostic)
+    blocked = _blocked(definitions)
     circles = graph.cycles() if graph.cyclic else ()
     for key in selected:
         if key in blocked:
@@ -38,7 +34,18 @@ def refuse_broken(definitions: Definitions, graph: AssetGraph, selected: Iterabl
             raise RefusedError(f"{key} can't be run: it depends on {names}, which no notebook defines")
 
 
+def _blocked(definitions: Definitions) -> dict[str, Diagnostic]:
+    """Return the first error of each asset that has one."""
+    blocked: dict[str, Diagnostic] = {}
+    for diagnostic in definitions.diagnostics:
+        if diagnostic.severity == "error":
+            for key in diagnostic.assets:
+                blocked.setdefault(key, diagnostic)
+    return blocked
+
+
 def refuse_missing_upstream(
+    definitions: Definitions,
     graph: AssetGraph,
     selected: Sequence[str],
     materialized: Container[str],
@@ -50,6 +57,7 @@ def refuse_missing_upstream(
     """Refuse to start what would find no value of something upstream.
 
     Args:
+        definitions: of the project.
         graph: the assets.
         selected: those that are to run.
         materialized: those that have a value.
@@ -58,7 +66,7 @@ def refuse_missing_upstream(
         words: what was written about partitions besides.
 
     Raises:
-        RefusedError: names what was never materialized, and the selection that would work.
+        RefusedError: names what was never materialized, and the selection that would work, or what is wrong with it.
     """
     chosen = frozenset(selected)
     missing: dict[str, str] = {}
@@ -71,6 +79,10 @@ def refuse_missing_upstream(
     if not missing:
         return
     names = graph.arrange(missing)
+    blocked = _blocked(definitions)
+    for name in names:
+        if name in blocked:
+            raise RefusedError(f"{missing[name]} needs {name}, which can't be run: {_located(blocked[name])}")
     needed = next(name for name in reversed(names) if missing[name] in chosen)
     others = f", nor {_listed([name for name in names if name != needed])} above it" if len(names) > 1 else ""
     remedy = f"This selection would work: {_working(selection, selected, names)}{words and f' {words}'}"

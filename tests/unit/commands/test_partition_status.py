@@ -163,6 +163,40 @@ def test_a_declaration_that_can_not_be_used_is_told_in_its_row(full, terminal):
     assert reason.startswith("%%asset: --partitions: column 7: start '2024-13-01': there is no such day")
 
 
+BROKEN = {
+    "--partitions daily:2024-13-01": "%%asset: --partitions: column 7: start '2024-13-01': there is no such day",
+    "--partitions daily:2024-01-01 --map raw=offset(x)": "%%asset: --map: column 12: an offset is a whole number",
+}
+
+
+@pytest.mark.parametrize("options", BROKEN)
+def test_what_is_behind_an_asset_gives_the_cause_if_its_declaration_can_not_be_read(full, terminal, options):
+    edit_cell(full / "shop.ipynb", 3, f"%%asset daily {options}\ndaily = clean(raw)[:limit]")
+    found = rows(terminal)
+    (reason,) = found["daily"]["reasons"]
+    assert reason.startswith(BROKEN[options])
+    below = "upstream daily has a declaration that can't be read"
+    assert found["report"]["reasons"] == found["newest"]["reasons"] == [below]
+    assert found["weekly"]["reasons"] == [f"4 of 4 partitions are stale: {below}"]
+    for start in ("daily", "report", "weekly", "weekly@2024-01-08"):
+        nodes = {node["asset"]: node for node in terminal.json("why", start)["nodes"]}
+        assert nodes["daily"]["reasons"] == [reason]
+        assert "never materialized" not in str(nodes)
+    assert [each["reason"] for each in terminal.json("why", "weekly")["nodes"][0]["partitions"]] == [below]
+    assert terminal.json("show", "daily")["reasons"] == [reason]
+    for words in (["daily"], ["report"], ["weekly", "--partition", "2024-01-08"]):
+        answer = terminal("materialize", *words)
+        assert BROKEN[options] in answer.err
+        assert "can't be run" in answer.err
+
+
+def test_a_mapping_that_does_not_fit_is_told_of_a_partition_too(full, terminal):
+    edit_cell(full / "shop.ipynb", 4, CELLS[4].replace("\n", " --map daily=keys(2024-01-99)\n"))
+    (reason,) = rows(terminal)["weekly"]["reasons"]
+    assert "doesn't fit" in reason
+    assert reason.partition(":")[0] in terminal("why", "weekly@2024-01-08").err
+
+
 @pytest.mark.parametrize(
     ("term", "chosen"),
     [
