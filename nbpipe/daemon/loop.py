@@ -144,12 +144,16 @@ class Daemon:
         changed = True
         while True:
             keeper.show()
+            revision = self._revision()
             for index, part in enumerate(parts):
                 now = clock.now()
                 moment = due[index]
                 if changed or (moment is not None and moment <= now):
                     due[index] = self._asked(lease, part, now)
             if self._until_idle and self._is_idle(lease, parts, due):
+                if not changed or revision != self._revision():  # not every part has seen all that has happened
+                    changed = True
+                    continue
                 self._stopping = True
             if self._stopping:
                 return
@@ -203,6 +207,12 @@ class Daemon:
         known = self._candidate.leader()
         if known is None or known.token != lease.token:
             raise ConflictError("another process leads by now")
+
+    def _revision(self) -> int | None:
+        try:
+            return self._store.revision() if self._until_idle else None
+        except StateError:
+            return None
 
     def _is_idle(self, lease: Lease, parts: Sequence[Part], due: Sequence[datetime | None]) -> bool:
         now = clock.now()

@@ -45,8 +45,8 @@ class RunQueue:
 
     @property
     def idle(self) -> bool:
-        """See `Part`."""
-        return not self._unclaimed
+        """See `Part`. What a run has left to others is known when its process has ended."""
+        return not self._unclaimed and not self._duty.processes.runs
 
     def act(self, now: datetime) -> datetime | None:
         """See `Part`."""

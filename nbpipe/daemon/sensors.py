@@ -120,7 +120,7 @@ class Sensors:
     @property
     def idle(self) -> bool:
         """See `Part`."""
-        return self._seen is not None and all(each.ever and not each.busy for each in self._watched.values())
+        return self._seen is not None and not any(map(self._has_more, self._watched.values()))
 
     def act(self, now: datetime) -> datetime | None:
         """See `Part`."""
@@ -145,6 +145,14 @@ class Sensors:
         if self._evaluator is not None:
             self._evaluator.close()
             self._evaluator = None
+
+    def _has_more(self, watched: _Watched) -> bool:
+        """Tell whether a sensor is at work, or has not seen all that has happened; one that fails holds up nobody."""
+        if not watched.ever or watched.busy:
+            return True
+        if watched.sensor.kind == "cell" or self._duty.once or watched.failures or self._seen is None:
+            return False
+        return watched.revision != self._seen[1]
 
     # --- what is declared ---
 

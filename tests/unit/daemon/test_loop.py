@@ -99,7 +99,7 @@ def test_until_idle_asks_until_nothing_is_due_and_gives_the_lease_back():
     left = [3]
 
     def work(now):
-        left[0] -= 1
+        left[0] = max(left[0] - 1, 0)  # once done, it is asked again to be sure
         return now if left[0] else None
 
     part = Counted(work)
@@ -218,3 +218,17 @@ def test_a_line_of_the_log_is_one_line_without_secrets(json, capsys):
         assert msgspec.json.decode(line)["event"] == "tick"
     else:
         assert line.endswith("Z error: failed: | *** \\x1b[31m")
+
+
+def test_until_idle_asks_every_part_again_after_what_happened_meanwhile():
+    store = InMemoryStateStore()
+    seen = []
+
+    def happens(now):
+        if len(seen) == 1:
+            store.automation.switch("default", "schedule", "s", on=False, at=NOON)
+
+    first, second = Counted(lambda _: seen.append(store.automation.states("default"))), Counted(happens)
+    made, _ = daemon(store, [first, second])
+    made.run()
+    assert seen[-1]

@@ -223,3 +223,16 @@ def test_the_limits_that_count_are_those_that_are_saved_now(world):
     world.project.config = msgspec.structs.replace(world.project.config, limits=Limits(runs=2))
     world.act(part)
     assert world.starter.runs == ["r1", "r2"]
+
+
+def test_it_is_idle_when_the_processes_of_its_runs_have_ended_and_that_is_known(world):
+    put(world, ("r1", {}))
+    part = RunQueue(world.lead())
+    world.act(part)
+    ended(world.store, "r1", "failure", NOON)
+    world.act(part)
+    assert not part.idle  # its process has not ended
+    world.starter.processes[0].code = 1
+    world.act(part)
+    assert part.idle
+    assert "run r1: failure" in world.said[-1]

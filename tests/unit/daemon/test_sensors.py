@@ -395,6 +395,34 @@ def test_every_failed_run_is_drained(watch):
     assert len({each.tags["after"] for each in launched}) == 250
 
 
+@pytest.mark.parametrize(("once", "waits"), [(False, True), (True, False)])
+def test_it_is_not_idle_before_it_has_seen_all_that_has_happened(watch, once, waits):
+    found = watch(FRESH, once=once)
+    found.pass_(0)
+    found.world.store.commit([new("b", "b/1")])
+    found.pass_(1)
+    assert found.part.idle
+    found.world.store.commit([new("a")])
+    found.pass_(0)  # its interval has not passed
+    assert found.part.idle is not waits
+    found.pass_(1)
+    assert len(found.runs) == waits
+    found.pass_(1)
+    found.pass_(1)
+    assert found.part.idle
+
+
+def test_a_sensor_that_reaches_nobody_does_not_keep_a_daemon_from_being_idle(watch):
+    found = watch(SensorDef(name="inbox", kind="run", statuses=("failure",), notify=("ops",), every=1.0))
+    found.world.project.config = Config(notify={"ops": Notify(url="http://localhost")})
+    found.problem = "ops could not be told"
+    found.pass_(0)
+    failures(found, 1)
+    found.pass_(1)
+    eventually(lambda: found.pass_(0) or len(found.ticks()) == 2)
+    assert found.part.idle
+
+
 def test_people_are_told_and_the_cursor_moves_after_that(watch):
     notified = SensorDef(name="inbox", kind="run", statuses=("failure",), notify=("ops",), every=1.0)
     found = watch(notified)
