@@ -8,9 +8,10 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import MappingProxyType
 
 from nbpipe import clock
 from nbpipe.daemon.processes import Process
@@ -31,13 +32,15 @@ if __name__ == "__main__":
 """
 
 
-def daemon_process(root: Path, mark: str) -> subprocess.Popen[bytes]:
+def daemon_process(
+    root: Path, mark: str, variables: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.Popen[bytes]:
     """Start a daemon of the project at `root`; what it says is appended to `daemon.log`."""
     with (root / "daemon.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-c", _DAEMON, str(root)],
             cwd=Path(__file__).parents[1],
-            env={**os.environ, MARK: mark},
+            env={**os.environ, **variables, MARK: mark},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
