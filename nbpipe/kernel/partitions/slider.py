@@ -16,6 +16,8 @@ from nbpipe.kernel.partitions.current import Shown, text_of
 
 _LISTED = 1_000
 """More keys than this are typed, not picked."""
+_WHOLE = {"description_width": "initial"}
+"""Names of dimensions are as long as they are."""
 
 Move = Callable[[PartitionSet, int, str], list[Shown]]
 """Makes a key of a dimension of a set the current one, and returns what follows for every set."""
@@ -41,7 +43,7 @@ class PartitionControls(widgets.VBox):  # type: ignore[misc]  # ipywidgets has n
         try:
             self._shown = self._move(self._shown[row].of, dimension, key)
         except NbpipeError as error:
-            self._told.value = html.escape(str(error), quote=False)
+            self._told.value = _escaped(str(error))
         self._quiet = True  # following is no moving
         try:
             for each, shown in zip(self._rows, self._shown, strict=True):
@@ -57,18 +59,19 @@ class PartitionControls(widgets.VBox):  # type: ignore[misc]  # ipywidgets has n
 
 
 class _Row:
-    """The controls of one set."""
+    """The controls of one set: side by side, and below each other where that is too narrow."""
 
     def __init__(self, shown: Shown, moved: Callable[[int, str], None]) -> None:
-        self._key = widgets.Label()
+        self._key = _words()
         self._parts = [_control(part, partial(moved, index)) for index, part in enumerate(shown.of.dimensions)]
-        name = widgets.Label(", ".join(shown.assets))
-        self.widget = widgets.HBox([name, *(part.widget for part in self._parts), self._key])
+        name = _words(", ".join(shown.assets))
+        row = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 8px")
+        self.widget = widgets.HBox([name, *(part.widget for part in self._parts), self._key], layout=row)
         self.follow(shown)
 
     def follow(self, shown: Shown) -> None:
         """Show the current key."""
-        self._key.value = shown.key or "no partition so far"
+        self._key.value = _escaped(shown.key or "no partition so far")
         if shown.key is not None:
             for part, key in zip(self._parts, shown.of.split(shown.key), strict=True):
                 part.show(key)
@@ -85,6 +88,7 @@ class _Slider:
             max=last,
             value=last,
             description=part.name,
+            style=_WHOLE,
             readout=False,
             continuous_update=False,
             disabled=not self._members,
@@ -104,9 +108,9 @@ class _Menu:
     def __init__(self, part: Dimension, moved: Callable[[str], None]) -> None:
         keys = [part.key(ordinal) for ordinal in part.ordered(part.members(clock.now()))]
         self.widget = (
-            widgets.Dropdown(options=keys, description=part.name)
+            widgets.Dropdown(options=keys, description=part.name, style=_WHOLE)
             if len(keys) <= _LISTED
-            else widgets.Text(description=part.name, continuous_update=False)
+            else widgets.Text(description=part.name, style=_WHOLE, continuous_update=False)
         )
         self.widget.observe(lambda change: moved(change["new"]) if change["new"] else None, names="value")
 
@@ -119,3 +123,12 @@ class _Menu:
 
 def _control(part: Dimension, moved: Callable[[str], None]) -> _Slider | _Menu:
     return _Slider(part, moved) if isinstance(part, TimeDimension) else _Menu(part, moved)
+
+
+def _words(text: str = "") -> Any:
+    """Return text that goes on in the next line where a label would be cut off."""
+    return widgets.HTML(_escaped(text), layout=widgets.Layout(width="auto", max_width="100%"))
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=False)

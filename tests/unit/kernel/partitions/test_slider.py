@@ -101,3 +101,18 @@ def test_a_key_that_was_added_meanwhile_can_be_followed(controls, notebook, monk
     notebook.choices = notebook.choices.with_key([longer], "2024-01-09|asia")
     controls.children[0].children[1].value = 8
     assert keys(controls)[2] == "2024-01-09|asia"
+
+
+def test_keys_are_text_and_no_markup():
+    choices, of = Choices(), parse_partitions('static:"<b>x</b>"')
+    found = PartitionControls([Shown(("one", "other"), of, choices.key(of, NOW))], lambda *_: [])
+    name, _, key = found.children[0].children
+    assert name.value == "one, other"
+    assert key.value == "&lt;b&gt;x&lt;/b&gt;"
+    found.close()
+
+
+def test_what_has_no_room_in_a_row_goes_on_in_the_next(controls):
+    for row in controls.children[:-1]:
+        assert row.layout.flex_flow == "row wrap"
+        assert all(part.style.description_width == "initial" for part in row.children[1:-1])
