@@ -34,7 +34,7 @@ class PartitionNumbers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One asset as it stands. Times and versions are those of its current value."""
+    """One asset as it stands. Times and versions are those of its current value; of partitions, the newest's time."""
 
     asset: str
     status: AssetStatus
@@ -49,7 +49,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     cell_id: str
     upstream: tuple[str, ...]
     partitions: PartitionNumbers | None = None
-    """None for an asset without partitions; one with has no time or version of its own."""
+    """None for an asset without partitions; one with has no version of its own."""
 
 
 @click.command("status")
@@ -77,7 +77,16 @@ def status_rows(workspace: Workspace, selection: str = "") -> list[StatusRow]:
     assessments = workspace.assess(states=states)
     keys = workspace.select(selection, assessments)
     assets = workspace.definitions.assets
-    return [_row(assets[key], assessments[key], states.get(key)) for key in keys]
+    rows = [_row(assets[key], assessments[key], states.get(key)) for key in keys]
+    return [_dated(workspace, row) for row in rows]
+
+
+def _dated(workspace: Workspace, row: StatusRow) -> StatusRow:
+    """Return a row with the time of the newest partition."""
+    if row.partitions is None or not row.partitions.materialized:
+        return row
+    newest = workspace.store.partitions.committed_at(workspace.env, row.asset)
+    return msgspec.structs.replace(row, materialized_at=newest)
 
 
 def numbers_of(found: PartitionCounts) -> PartitionNumbers:

@@ -209,6 +209,12 @@ class MemoryPartitions(MemoryPart):
             newest = [value.record for value in reversed(values)][:limit]
         return [msgspec.structs.replace(record, asset=asset, partition=key) for record in newest]
 
+    def committed_at(self, env: str, asset: str) -> datetime | None:
+        """See `PartitionStore`."""
+        with self._reading():
+            commits = (e for e in reversed(self._events) if e.kind == "partitions_materialized")
+            return next((event.at for event in commits if (event.env, event.asset) == (env, asset)), None)
+
     def rollback(
         self, env: str, asset: str, key: str, position: Position, *, version: int, at: datetime
     ) -> Materialization:

@@ -42,6 +42,14 @@ def newest_change(_: Dialect) -> Query:
     )
 
 
+def newest_commit(_: Dialect) -> Query:
+    """When a partition of an asset last got a value: such events stay. The asset's are read from the newest on."""
+    return (
+        "SELECT at FROM events WHERE asset_id = (SELECT id FROM assets WHERE env = :env AND name = :name) "
+        "AND kind = 'partitions_materialized' ORDER BY id DESC LIMIT 1"
+    )
+
+
 def select_changed(_: Dialect) -> Query:
     """The facts of the chunks that have changed since an event."""
     return "SELECT family, block, facts FROM partition_chunks WHERE asset_id = :asset AND revision > :after"

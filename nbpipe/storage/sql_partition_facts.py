@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -104,6 +105,12 @@ class SqlPartitionFacts(SqlPart):
         if offset in kept.facts.failed:
             return msgspec.structs.replace(detail, failed_at=at, failed_run=run_id, error=data.get("error"))
         return msgspec.structs.replace(detail, skipped_at=at, reason=data.get("reason"))
+
+    def committed_at(self, env: str, asset: str) -> datetime | None:
+        """See `PartitionStore`."""
+        with self._database.read() as transaction:
+            row = transaction.one(queries.newest_commit, env=env, name=asset)
+        return None if row is None else codec.moment(row[0])
 
     def materialization(
         self, env: str, asset: str, key: str, position: Position, *, version: int | None = None

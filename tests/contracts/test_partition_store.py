@@ -468,6 +468,20 @@ def test_expiry_spares_what_was_current_since_the_oldest_active_run_was_created(
     assert paths(partitions.expire(ENV, 1, at=NOON)) == ["a/2", "a/3"]
 
 
+def test_the_time_of_the_newest_commit_is_known(store, partitions):
+    assert partitions.committed_at(ENV, "a") is None
+    for minute, place in enumerate((5, 3)):
+        partitions.commit([value_of(at(place), created_at=later(minute))])
+    partitions.commit([value_of(at(1), asset="b")])
+    partitions.fail(ENV, "a", some(7), "boom", at=later(9), label="7")
+    assert partitions.committed_at(ENV, "a") == later(1)
+    assert partitions.committed_at("prod", "a") is None
+    partitions.wipe(ENV, "a", at=later(9))
+    assert partitions.committed_at(ENV, "a") == later(1)
+    store.rename(ENV, "a", "c", at=later(9))
+    assert partitions.committed_at(ENV, "c") == later(1)
+
+
 def test_partitions_and_keys_move_with_a_rename(store, partitions):
     partitions.commit([value_of(at(1), "a/1")])
     partitions.add_keys(ENV, "region", ["eu"], at=NOON, asset="a")

@@ -112,6 +112,12 @@ class PartitionStore(Protocol):
     def history(self, env: str, asset: str, key: str, position: Position, *, limit: int = 20) -> list[Materialization]:
         """Return materializations of a partition, newest first."""
 
+    def committed_at(self, env: str, asset: str) -> datetime | None:
+        """Return when a partition last got a new value, also if it has none any more; None: never.
+
+        It costs no more than looking at the events since.
+        """
+
     def rollback(
         self, env: str, asset: str, key: str, position: Position, *, version: int, at: datetime
     ) -> Materialization:

@@ -77,11 +77,21 @@ def test_where_nothing_is_stored_everything_is_missing_and_no_state_is_made(shop
     assert not list(shop.rglob("state.db"))
 
 
+def test_the_time_of_an_asset_with_partitions_is_that_of_its_newest_value(full, terminal):
+    before = rows(terminal)["daily"]["materialized_at"]
+    store_partitions(full, "daily", {DAYS[0]: 2})
+    after = rows(terminal)["daily"]["materialized_at"]
+    assert before < after
+    assert rows(terminal)["raw"]["materialized_at"] < before
+    mark(full, "wipe", "daily", *DAYS)
+    assert rows(terminal)["daily"]["materialized_at"] is None
+
+
 def test_what_is_stored_is_fresh(full, terminal):
     assert set(statuses(terminal).values()) == {"fresh"}
     found = rows(terminal)["daily"]
     assert found["partitions"] == NONE
-    assert (found["version"], found["materialized_at"], found["reasons"]) == (None, None, [])
+    assert (found["version"], found["reasons"]) == (None, [])
 
 
 def test_each_status_is_counted_and_told_with_its_partitions(full, terminal):
