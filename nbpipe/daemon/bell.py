@@ -7,7 +7,6 @@ from queue import Empty, SimpleQueue
 from typing import Literal, TypeAlias
 
 from nbpipe.core.ports import StateStore
-from nbpipe.errors import StateError
 
 Ring: TypeAlias = Literal["changed", "lost", "stop"]
 """`changed`: something may have to be done; `lost`: this process may lead no more; `stop`: it is asked to stop."""
@@ -61,7 +60,7 @@ class StoreListener:
         while not self._over.is_set():
             try:
                 now = self._store.wait_for_change(revision, _LONGEST_WAIT)
-            except StateError:
+            except Exception:  # noqa: BLE001 - whatever it is: a daemon that hears of nothing does nothing
                 self._over.wait(_AGAIN)
                 continue
             if now != revision and not self._over.is_set():

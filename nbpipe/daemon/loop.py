@@ -129,8 +129,14 @@ class Daemon:
         finally:
             keeper.close()
             for part in parts:
-                part.close()
+                self._close(part)
             self._resign(lease)
+
+    def _close(self, part: Part) -> None:
+        try:
+            part.close()
+        except Exception as error:  # noqa: BLE001 - the others must let go, and the lease be given back
+            self._log(f"{type(error).__name__}: {error}: please report it", level="error", trace=traceback.format_exc())
 
     def _resign(self, lease: Lease) -> None:
         try:
@@ -202,9 +208,12 @@ class Daemon:
         """See to it that this process still leads.
 
         Raises:
-            ConflictError: it does not.
+            ConflictError: it does not, or nobody can tell: another one may.
         """
-        known = self._candidate.leader()
+        try:
+            known = self._candidate.leader()
+        except StateError as error:
+            raise ConflictError(f"who leads can't be found out: {error}") from error
         if known is None or known.token != lease.token:
             raise ConflictError("another process leads by now")
 

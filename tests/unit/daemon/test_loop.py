@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from datetime import timedelta
 
@@ -203,6 +204,58 @@ def test_a_clock_that_is_set_asks_every_part(jump, tmp_path):
     finally:
         clock.follow(None)
     assert [text for text in log.said if "jumped" in text] == [f"the clock has jumped by {jump:+,} s"]
+
+
+def test_a_store_that_fails_when_the_lease_may_be_lost_stops_the_acting_and_not_the_daemon(monkeypatch):
+    store, log = InMemoryStateStore(), Lines()
+    real, failing = store.automation.lease, [True, False]
+
+    class Failing:
+        def __getattr__(self, name):
+            return getattr(type(real.__self__)(store), name)
+
+        def lease(self, env):
+            if failing[0] and failing[1]:
+                failing[0] = False
+                raise StateBusyError("busy")
+            return real(env)
+
+    def act(_):
+        failing[1] = True
+        raise ConflictError("perhaps")
+
+    first = Counted(act)
+    made, bell = daemon(store, [first], until_idle=False, log=log)
+    monkeypatch.setattr(type(store), "automation", Failing())
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    eventually(lambda: first.asked > 1)  # it leads again
+    bell.ring("stop")
+    thread.join(10)
+    assert "not leading any more: who leads can't be found out: busy" in log.said
+
+
+def test_a_part_that_can_not_be_closed_keeps_neither_the_others_nor_the_lease():
+    store, log = InMemoryStateStore(), Lines()
+    parts = [Counted(), Counted()]
+    parts[0].close = lambda: 1 / 0
+    made, _ = daemon(store, parts, log=log)
+    made.run()
+    assert parts[1].closed
+    assert store.automation.lease("default") is None
+    assert "ZeroDivisionError: division by zero: please report it" in log.said
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_a_log_takes_whatever_text_there_is_and_shows_traces(json):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    log = LineLog(stream, json=json, secrets=lambda: ("hunter2",))
+    log("file \udcff.ipynb größer\ninjected", level="error", trace="Traceback:\n  hunter2\nBoom", run=None)
+    stream.seek(0)
+    (line,) = stream.read().splitlines()
+    assert "hunter2" not in line
+    assert "Boom" in line
+    assert "gr" in line
 
 
 @pytest.mark.parametrize("json", [False, True])
