@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from nbpipe import clock
+from nbpipe.core.backfills.records import Backfill
 from nbpipe.core.ports import StateStore
 from nbpipe.core.records import ACTIVE_RUN
 from nbpipe.daemon.parts import Duty
@@ -17,6 +18,8 @@ _AT_ONCE = 4
 #: How often a process is started for one that nobody takes.
 _TRIES = 3
 _GLANCE = timedelta(seconds=1)
+#: When a process is started again where none could be.
+_AFTER_TROUBLE = timedelta(seconds=10)
 _PATIENCE = 5.0
 _AGAIN = 0.5
 _FOLDER = ".nbpipe/backfills"
@@ -71,7 +74,9 @@ class Backfills:
     def __init__(self, duty: Duty) -> None:
         """Look after them for a daemon."""
         self._duty = duty
-        self._tries: dict[str, int] = {}
+        self._tries: dict[str, tuple[int, int]] = {}
+        """By id: how far a backfill had come, and how often it was tried since."""
+        self._trouble = ""
 
     @property
     def idle(self) -> bool:
@@ -86,8 +91,8 @@ class Backfills:
         if len(working) < _AT_ONCE:
             waiting = duty.store.backfills.backfills(env=duty.env, statuses=("queued",), limit=50)
             for backfill in reversed(waiting):  # oldest first
-                if backfill.id not in working and len(working) < _AT_ONCE:
-                    self._start(backfill.id)
+                if backfill.id not in working and len(working) < _AT_ONCE and not self._begin(backfill):
+                    return now + _AFTER_TROUBLE
         return now + _GLANCE if working else None
 
     def close(self) -> None:
@@ -96,17 +101,32 @@ class Backfills:
             started.kill()
         self._duty.processes.backfills.clear()
 
-    def _start(self, backfill_id: str) -> None:
+    def _begin(self, backfill: Backfill) -> bool:
+        """Start a process for a backfill; False if none can be started now."""
         duty = self._duty
-        self._tries[backfill_id] = self._tries.get(backfill_id, 0) + 1
-        log = duty.root / _FOLDER / f"{backfill_id}.log"
-        started = duty.processes.start(("_backfill", backfill_id, "--queued"), log, clock.monotonic())
-        duty.processes.backfills[backfill_id] = started
+        reached = backfill.done + backfill.failed + backfill.skipped + backfill.lost
+        before, tries = self._tries.get(backfill.id, (reached, 0))
+        if reached == before and tries >= _TRIES:  # killed each time, and got nowhere
+            self._not_worked_on(backfill.id, "it was killed each time")
+            return True
+        duty.check_lead()
+        log = duty.root / _FOLDER / f"{backfill.id}.log"
+        try:
+            started = duty.processes.start(("_backfill", backfill.id, "--queued"), log, clock.monotonic())
+        except OSError as error:  # no memory, no space, too many processes
+            if str(error) != self._trouble:
+                duty.log(f"no process can be started: {error}: queued backfills wait until one can be", level="error")
+            self._trouble = str(error)
+            return False
+        self._trouble = ""
+        self._tries[backfill.id] = reached, (tries if reached == before else 0) + 1
+        duty.processes.backfills[backfill.id] = started
         duty.log(
-            f"backfill {backfill_id}: process {started.process.pid} works on it",
+            f"backfill {backfill.id}: process {started.process.pid} works on it",
             event="backfill_started",
-            backfill=backfill_id,
+            backfill=backfill.id,
         )
+        return True
 
     def _look_at_processes(self) -> None:
         duty = self._duty
@@ -119,13 +139,16 @@ class Backfills:
             if status == "queued":
                 self._not_worked_on(backfill_id, started.last_words())
                 continue
+            if status == "running":  # it was killed, and will be released
+                duty.log(f"backfill {backfill_id}: its process has ended", level="warning", event="backfill_gone")
+                continue
             self._tries.pop(backfill_id, None)
             started.tidy()
             duty.log(f"backfill {backfill_id}: {status}", event="backfill_ended", backfill=backfill_id)
 
     def _not_worked_on(self, backfill_id: str, words: str) -> None:
         """End a backfill that nobody can work on, after some attempts; leave it alone if it is not waiting any more."""
-        if self._tries.get(backfill_id, 0) < _TRIES:
+        if self._tries[backfill_id][1] < _TRIES:
             return
         duty = self._duty
         error = f"no process could work on it: {words or 'no reason is known'}"

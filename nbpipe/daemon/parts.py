@@ -26,6 +26,7 @@ from nbpipe.daemon.backfill_parts import PlannedRun
 from nbpipe.daemon.bell import Bell
 from nbpipe.daemon.log import Log
 from nbpipe.daemon.processes import Processes
+from nbpipe.errors import ConflictError
 from nbpipe.loading.config import Config
 
 
@@ -133,7 +134,8 @@ class Duty:
 
     store: StateStore
     lease: Lease
-    """Its token guards every write; its beats are those of the moment when it was taken."""
+    """Its token guards every write of its own, see `check_lead` for all else; its beats are those of the moment when it
+    was taken."""
     project: DaemonProject
     processes: Processes
     log: Log
@@ -143,6 +145,16 @@ class Duty:
     """Tells the time; what takes long asks again."""
     once: bool = False
     """Each schedule and sensor is looked at once; what they ask for is carried out."""
+
+    def check_lead(self) -> None:
+        """See to it that this process still leads, before it does what the store can't refuse: start, remove, end.
+
+        Raises:
+            ConflictError: another process leads.
+        """
+        known = self.store.automation.lease(self.env)
+        if known is None or known.token != self.lease.token:
+            raise ConflictError(f"another process leads environment {self.env} by now")
 
     @property
     def env(self) -> str:

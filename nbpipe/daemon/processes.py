@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Protocol
 
 #: Seconds that a process has to end after it was killed.
 _MOMENT = 5.0
+#: Bytes of a log that are read for its last line.
+_TAIL = 10_000
 
 
 class Process(Protocol):
@@ -58,8 +61,9 @@ class Started:
 
     def last_words(self) -> str:
         """Return the last line that it printed."""
-        with contextlib.suppress(OSError):
-            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        with contextlib.suppress(OSError), self.log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
+            lines = log.read().decode(errors="replace").strip().splitlines()
             return lines[-1][:500] if lines else ""
         return ""
 

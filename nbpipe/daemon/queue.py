@@ -23,6 +23,8 @@ _MANY = 10_000
 _TRIES = 3
 _PAUSE = 1.0
 _LONGEST_START = 120.0
+#: Seconds until a process is started again where none could be.
+_AFTER_TROUBLE = 10.0
 _GLANCE = timedelta(seconds=1)
 
 LOG = "worker.log"
@@ -41,6 +43,8 @@ class RunQueue:
         self._not_before: dict[str, float] = {}
         self._holders: frozenset[str] = frozenset()
         self._rest_until = 0.0
+        self._no_start_before = 0.0
+        self._trouble = ""
         self._launched = Launched(duty.root)
 
     @property
@@ -80,7 +84,12 @@ class RunQueue:
         limits = self._duty.project.config.limits.queue
         if len(active) >= limits.runs:
             return None
+        trouble = self._no_start_before - clock.monotonic()
+        if trouble > 0:
+            return now + timedelta(seconds=trouble)
         again, started, all_seen = self._decide(_FIRST, active, limits, now)
+        if self._no_start_before > clock.monotonic():
+            return now + timedelta(seconds=_AFTER_TROUBLE)
         if started or all_seen:
             return again
         holders = frozenset(run.id for run in active)
@@ -105,12 +114,15 @@ class RunQueue:
         waiting = [run for run in found if run.worker is None and self._may_start(run.id)]
         decision = decide(waiting, active, limits, now)
         by_id = {run.id: run for run in waiting}
+        if decision.start:
+            self._duty.check_lead()
         for run_id in decision.start:
-            self._begin(by_id[run_id])
+            if self._no_start_before <= clock.monotonic():
+                self._begin(by_id[run_id])
         return decision.again_at, bool(decision.start), len(found) < most
 
     def _may_start(self, run_id: str) -> bool:
-        if run_id in self._unclaimed or run_id in self._coming:
+        if run_id in self._unclaimed or run_id in self._coming or run_id in self._duty.processes.runs:
             return False
         return self._not_before.get(run_id, 0.0) <= clock.monotonic()
 
@@ -121,8 +133,10 @@ class RunQueue:
         try:
             started = duty.processes.start(("_run", run.id), log, clock.monotonic())
         except OSError as error:
-            self._not_started(run.id, f"no process could be started for it: {error}")
+            self._forget(run.id)
+            self._wait_for_room(error)
             return
+        self._trouble = ""
         self._unclaimed[run.id] = run
         duty.processes.runs[run.id] = started
         self._launched.note(run.id, started.process.pid)
@@ -130,6 +144,13 @@ class RunQueue:
         duty.log(
             f"run {run.id}{_what(run)}: started process {started.process.pid}{again}", event="run_started", run=run.id
         )
+
+    def _wait_for_room(self, error: OSError) -> None:
+        """Start nothing for a while: no memory, no space, too many processes, it would be so for every run."""
+        self._no_start_before = clock.monotonic() + _AFTER_TROUBLE
+        if str(error) != self._trouble:
+            self._duty.log(f"no process can be started: {error}: queued runs wait until one can be", level="error")
+        self._trouble = str(error)
 
     def _look_at_processes(self, active: set[str]) -> None:
         """Note which runs were claimed and which processes have ended."""
@@ -168,6 +189,7 @@ class RunQueue:
         if tries < _TRIES:
             self._not_before[run_id] = clock.monotonic() + _PAUSE * tries
             return
+        self._duty.check_lead()
         self._forget(run_id)
         self._duty.log(f"run {run_id}: {reason}", level="error", event="run_lost", run=run_id)
         self._duty.store.advance_run(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nbpipe import clock
 from nbpipe.core.ports.automation import Prunable
+from nbpipe.core.records import ACTIVE_RUN
 from nbpipe.daemon.parts import Duty
 from nbpipe.execution.records import RUNS
 from nbpipe.loading.automation_tables import Keep
@@ -22,7 +23,6 @@ _BREATH = timedelta(milliseconds=100)
 _FOLDERS = 20
 #: A folder this young may be of a run that is just being queued.
 _YOUNG = timedelta(hours=1)
-_MANY = 10_000
 _LOG = ".nbpipe/gc.log"
 
 
@@ -45,7 +45,7 @@ class RetentionPart:
         """See `Part`."""
         if self._duty.once:
             return None
-        if self._due is None or self._values_due is None:
+        if self._due is None or self._values_due is None or self._due - now > _EVERY:  # a clock was set back
             self._due = now + _FIRST
             self._values_due = now + _FIRST * 10
         self._due = min(self._due, now + _EVERY)  # the clock may have been set back
@@ -98,8 +98,12 @@ class RetentionPart:
         if self._folders is None:
             self._folders = iter(self._old_folders(now))
         batch = list(islice(self._folders, _FOLDERS))
+        if batch:
+            self._duty.check_lead()
         for folder in batch:
-            shutil.rmtree(folder, ignore_errors=True)
+            run = self._duty.store.run(folder.name)
+            if run is None or run.status not in ACTIVE_RUN:
+                shutil.rmtree(folder, ignore_errors=True)
         if not batch:
             self._folders = None
         return len(batch)
@@ -111,7 +115,6 @@ class RetentionPart:
         folders = sorted(path for path in (duty.root / RUNS).glob("*") if path.is_dir() and _time_of(path.name))
         names = [path.name for path in folders]
         known = duty.store.known_runs(names)
-        active = {run.id for run in duty.store.runs(statuses=("queued", "starting", "running"), limit=_MANY)}
         young = now - _YOUNG
         if keep.number is not None:
             surplus = set(names[: -keep.number])
@@ -119,7 +122,7 @@ class RetentionPart:
             before = _before(keep, now)
             surplus = {name for name in names if before is not None and (_time_of(name) or now) < before}
         unknown = {name for name in names if name not in known and (_time_of(name) or now) < young}
-        return [path for path in folders if path.name in (surplus | unknown) - active]
+        return [path for path in folders if path.name in surplus | unknown]
 
     def _look_at_cleaning(self, now: datetime) -> None:
         """Have another process remove old values: what reads them is large."""
@@ -132,7 +135,12 @@ class RetentionPart:
             processes.cleaning = None
         if self._values_due is not None and now >= self._values_due and processes.cleaning is None:
             self._values_due = now + _VALUES_EVERY
-            processes.cleaning = processes.start(("gc",), self._duty.root / _LOG, clock.monotonic())
+            self._duty.check_lead()
+            try:
+                processes.cleaning = processes.start(("gc",), self._duty.root / _LOG, clock.monotonic())
+            except OSError as error:
+                self._duty.log(f"old values are not removed: {error}: it is tried again in an hour", level="warning")
+                self._values_due = now + _EVERY
 
 
 def _before(keep: Keep, now: datetime) -> datetime | None:

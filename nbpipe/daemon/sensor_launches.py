@@ -147,6 +147,8 @@ class Launch:
     def _plan(self) -> Iterator[None]:
         """Plan what is left; may be begun anew."""
         answer, duty = self._wanted.answer, self._duty
+        if answer.partitions:
+            duty.check_lead()
         for change in answer.partitions:
             partitions = duty.store.partitions
             partitions.add_keys(duty.env, change.name, change.add, at=self._duty.now())

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from nbpipe.core.backfills.records import Backfill
+from nbpipe.core.backfills.records import Backfill, Portion
+from nbpipe.core.partitions.subsets import families_of
 from nbpipe.daemon.backfill_queue import Backfills, QueuedRuns
 from nbpipe.daemon.backfills import BackfillDriver
 from nbpipe.errors import ConflictError
@@ -108,6 +109,44 @@ def test_one_that_somebody_took_or_canceled_meanwhile_is_left_alone(world, monke
     world.act(part)
     found = world.store.backfills.backfill("b1")
     assert (found.status, found.error) == (meanwhile, None)
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_one_whose_process_is_killed_each_time_fails_unless_it_gets_on(world, progress):
+    backfill = Backfill(id="b1", env="default", created_at=NOON)
+    requested = families_of(((), number) for number in range(9))
+    world.store.backfills.create(backfill, {"day": Portion(requested=requested)}, b"")
+    part = Backfills(world.lead())
+    worker = this_worker()
+    for number in range(5):
+        world.act(part)
+        if world.store.backfills.backfill("b1").status != "queued":
+            break
+        assert world.store.backfills.claim("b1", worker, at=NOON)
+        if progress:
+            done = {"day": Portion(requested={}, lost=families_of([((), number)]))}
+            world.store.backfills.settle("b1", worker, "", done, at=NOON)
+        world.starter.processes[-1].code = -9
+        world.act(part)
+        world.store.backfills.release("b1", worker, at=NOON)
+    found = world.store.backfills.backfill("b1")
+    if progress:
+        assert (found.status, len(what(world))) == ("queued", 5)
+    else:
+        assert (found.status, len(what(world))) == ("failure", 3)
+        assert found.error == "no process could work on it: it was killed each time"
+
+
+def test_they_wait_while_no_process_can_be_started(world):
+    put(world, "b1")
+    world.starter.error = OSError("no memory")
+    part = Backfills(world.lead())
+    for _ in range(5):
+        assert world.act(part) > world.time
+    assert world.said == ["no process can be started: no memory: queued backfills wait until one can be"]
+    world.starter.error = None
+    world.act(part)
+    assert len(what(world)) == 1
 
 
 def test_who_leads_no_more_lets_them_go(world):

@@ -9,11 +9,13 @@ import msgspec
 import pytest
 
 from nbpipe import clock
+from nbpipe.daemon.processes import Started
 from nbpipe.daemon.queue import RunQueue
+from nbpipe.errors import ConflictError
 from nbpipe.execution.workers import this_worker
 from nbpipe.loading.config import Config, Limits
 from tests.stores import run as queued
-from tests.unit.daemon.automation import NOON, World, after, ended
+from tests.unit.daemon.automation import NOON, FakeProcess, World, after, ended
 
 
 @pytest.fixture
@@ -188,16 +190,41 @@ def test_a_process_that_never_begins_is_killed(world, monkeypatch):
     assert world.starter.processes[0].code == -9
 
 
-def test_no_process_can_be_started(world, monkeypatch):
-    put(world, ("r1", {}))
+def test_runs_wait_while_no_process_can_be_started(world, monkeypatch):
+    """The machine has no room: that is the fault of no run."""
+    limited(world, runs=2)
+    put(world, *((f"r{number}", {}) for number in range(5)))
     world.starter.error = OSError("no memory")
     part = RunQueue(world.lead())
     now = 0.0
     monkeypatch.setattr(clock, "monotonic", lambda: now)
-    for _ in range(4):
-        world.act(part)
+    for _ in range(10):
+        assert world.act(part) is not None
         now += 10
-    assert world.store.run("r1").error == "no process could be started for it: no memory (3 times)"
+    assert world.said == ["no process can be started: no memory: queued runs wait until one can be"]
+    assert {run.status for run in world.store.runs()} == {"queued"}
+    world.starter.error = None
+    world.act(part)
+    assert world.starter.runs == ["r0", "r1"]
+
+
+def test_who_leads_no_more_starts_nothing(world):
+    put(world, ("r1", {}))
+    part = RunQueue(world.lead())
+    world.lead()
+    with pytest.raises(ConflictError):
+        world.act(part)
+    assert world.starter.runs == []
+
+
+def test_only_the_end_of_a_long_log_is_read(tmp_path):
+    started = Started(FakeProcess(("_run", "r1")), tmp_path / "log", 0.0)
+    (tmp_path / "log").write_bytes(b"x" * 5_000_000 + "\nthe disk is full ä\n".encode())
+    assert started.last_words() == "the disk is full ä"
+    (tmp_path / "log").write_bytes("ä".encode() * 20_000)
+    assert len(started.last_words()) == 500
+    (tmp_path / "log").unlink()
+    assert started.last_words() == ""
 
 
 def test_logs_of_processes_that_ended_as_they_should_are_removed(world):

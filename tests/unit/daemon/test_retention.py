@@ -8,6 +8,7 @@ import pytest
 
 from nbpipe.core.automation.records import Tick
 from nbpipe.daemon.retention import RetentionPart
+from nbpipe.errors import ConflictError
 from nbpipe.execution.records import RUNS
 from nbpipe.execution.workers import this_worker
 from nbpipe.loading.automation_tables import Keep
@@ -108,6 +109,39 @@ def test_old_values_are_removed_by_another_process_once_a_day(world):
     assert world.processes.cleaning is None
     part.act(after(days=1, minutes=12))
     assert len(world.starter.processes) == 2
+
+
+def test_runs_that_wait_keep_their_notebooks_however_many_they_are(world, monkeypatch):
+    part = filled(world, records=Keep(number=1))
+    listed = world.store.runs
+    monkeypatch.setattr(world.store, "runs", lambda **about: listed(**{**about, "limit": min(about["limit"], 2)}))
+    waiting = [run_id(200 + number) for number in range(5)]
+    for name in waiting:
+        world.store.create_run(queued(name, created_at=after(days=-200)), [], [], b"")
+        (world.project.root / RUNS / name).mkdir(parents=True)
+    tidied(world, part)
+    assert all((world.project.root / RUNS / name).is_dir() for name in waiting)
+
+
+def test_who_leads_no_more_removes_nothing(world):
+    part = filled(world)
+    part.act(NOON)
+    before = kept(world)
+    world.lead()
+    with pytest.raises(ConflictError):
+        part.act(after(minutes=2))
+    assert kept(world) == before
+
+
+def test_a_process_that_can_not_be_started_is_told_and_tried_again(world):
+    part = filled(world)
+    tidied(world, part)
+    world.starter.error = OSError("no memory")
+    part.act(after(minutes=11))
+    assert world.said == ["old values are not removed: no memory: it is tried again in an hour"]
+    world.starter.error = None
+    part.act(after(minutes=72))
+    assert [process.what for process in world.starter.processes] == [("gc",)]
 
 
 def test_once_leaves_it_to_others(world):
