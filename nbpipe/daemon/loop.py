@@ -148,6 +148,7 @@ class Daemon:
         now = clock.now()
         due: list[datetime | None] = [now] * len(parts)
         changed = True
+        self._apart = _clocks_apart()
         while True:
             keeper.show()
             revision = self._revision()

@@ -65,7 +65,9 @@ class Schedules:
         self._began = self._began or now
         self._look(now)
         left = _AT_ONCE
-        for name in sorted((name for name, at in self._next.items() if at <= now), key=self._next.__getitem__):
+        due_now = [name for name, at in self._next.items() if at <= now]
+        # first those that are in time: they must not wait until others have caught up with days
+        for name in sorted(due_now, key=self._next.__getitem__, reverse=True):
             with self._apart(name):
                 left -= self._settle(name, now, left)
             if left <= 0:
