@@ -198,6 +198,9 @@ ASSET_TABLE = OptionTable(
         "",
         "Make an asset of this cell: its value is stored under NAME and computed again only when something that it",
         "depends on has changed. Without a NAME, the last variable that the cell assigns is the asset.",
+        "",
+        "With --partitions, a cell that reads partition.key is executed for each partition, and a dict is a value like",
+        "any other. A cell that reads partition.keys is executed for many at once, and gives a dict {key: value}.",
     ),
 )
 

@@ -21,8 +21,8 @@ def pairs(
     Args:
         asset: its name, for messages.
         keys: of the batch.
-        value: what the body gave: a mapping from key to value, or an iterator of such pairs; for one key the value
-            itself is enough.
+        value: what the body gave: a mapping from key to value, or an iterator of such pairs; for one key a value that
+            is neither is enough.
         within: entered while the iterator computes its next pair.
         excused: keys that need no value; looked at in the end.
 
@@ -59,7 +59,7 @@ def _given(asset: str, keys: Sequence[str], value: Any, within: Within) -> Itera
                     f"asset {asset} gave {type(pair).__name__} for a batch: yield pairs of key and value"
                 )
             yield pair
-    elif isinstance(value, Mapping) and (len(keys) > 1 or list(value) == list(keys)):
+    elif isinstance(value, Mapping):
         yield from value.items()
     elif len(keys) == 1:
         yield keys[0], value
@@ -85,4 +85,5 @@ def _unexpected(asset: str, key: object, keys: Sequence[str]) -> str:
         return f"asset {asset} gave a second value for {key}"
     similar = nearest(key, keys) if isinstance(key, str) else None
     meant = f": did you mean {similar!r}?" if similar else f" ({named(keys)})"
-    return f"asset {asset} gave a value for {key!r}, which is not among partition.keys{meant}"
+    text = f"asset {asset} gave a value for {key!r}, which is not among partition.keys{meant}"
+    return text if len(keys) != 1 or similar else f"{text}: a cell that reads them gives {{key: value}}, also for one"
