@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from pyroaring import BitMap
 
 from nbpipe.core.partitions.sets import ChunkId
@@ -16,8 +16,7 @@ from nbpipe.storage.partition_chunks import KeptChunk, chunk_id, family_text, ke
 from nbpipe.storage.sql_base import Happening, SqlPart
 
 
-@dataclass
-class OpenChunk:
+class OpenChunk(msgspec.Struct):
     """A chunk that is being changed: put another value in `kept`."""
 
     number: int

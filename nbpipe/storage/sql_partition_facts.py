@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple
 
 import msgspec
 from pyroaring import BitMap
@@ -24,7 +23,7 @@ from nbpipe.storage.partition_groups import address_of
 from nbpipe.storage.sql_base import SqlPart
 
 
-class _Seen(NamedTuple):
+class _Seen(msgspec.Struct, frozen=True):
     """What was read of an asset."""
 
     asset: int
@@ -36,7 +35,7 @@ class _Seen(NamedTuple):
     """With what runs work on."""
 
 
-class _Known(NamedTuple):
+class _Known(msgspec.Struct, frozen=True):
     """The recipes that were read of an asset."""
 
     which: Row

@@ -38,7 +38,7 @@ _FIRST_DAY = day_number(date(1600, 1, 1))
 _FIRST_MONDAY = day_number(date(1600, 1, 3))
 _FIRST_HOUR = _FIRST_DAY * 24
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
-_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2})(?::(\d{2}))?([+-]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
+_TIME = r"(\d{4}-\d{2}-\d{2})T(\d{2})(?::(\d{2}))?([+-]\d{2}:\d{2}(?::\d{2})?)?"
 
 
 class Grain(Protocol):
@@ -326,7 +326,7 @@ def read_date(text: str) -> date:
 
 def read_time(text: str, example: str) -> tuple[int, str]:
     """Read a local time; return what clocks show in seconds since 1970, and the offset as written."""
-    match = _TIME.fullmatch(text)
+    match = re.fullmatch(_TIME, text, re.ASCII)
     if not match:
         raise ValueError(f"a time is written as {example}")
     day, hour, minute, offset = match.groups()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
+
+import msgspec
 
 from nbpipe import clock
 from nbpipe.core.definitions import AssetSpec
@@ -27,7 +29,7 @@ Positions: TypeAlias = Mapping[str, Mapping[str, Position]]
 WHOLE_POSITION: Position = ((), 0)
 
 
-class Fed(NamedTuple):
+class Fed(msgspec.Struct, frozen=True):
     """What feeds some partitions by one link."""
 
     present: PartitionSubset
@@ -36,7 +38,7 @@ class Fed(NamedTuple):
     """Without one that would have to have one."""
 
 
-class Recorded(NamedTuple):
+class Recorded(msgspec.Struct, frozen=True):
     """What is kept of the inputs of one partition."""
 
     data_versions: Mapping[str, str]

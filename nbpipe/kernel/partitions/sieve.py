@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from nbpipe.core.partitions.links import WHOLE, Link
 from nbpipe.core.partitions.subsets import PartitionSubset, families_of
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 _LOST: tuple[Outcome, ...] = ("failed", "skipped", "canceled")
 
 
-class Sifted(NamedTuple):
+class Sifted(msgspec.Struct, frozen=True):
     """What is done with some partitions; each is in one of these."""
 
     ready: list[str]

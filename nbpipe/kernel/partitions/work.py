@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from nbpipe import clock
 from nbpipe.core.partitions.book import PartitionBook
@@ -17,7 +18,6 @@ from nbpipe.errors import MissingValueError, PartitionsFailedError, StoredValueE
 from nbpipe.kernel.captures import show_figures
 from nbpipe.kernel.context import PartitionSkipped
 from nbpipe.kernel.executions import AssetCell, Execution, results_of
-from nbpipe.kernel.partitions.batches import pairs
 from nbpipe.kernel.partitions.commits import Commits
 from nbpipe.kernel.partitions.given import Partition
 from nbpipe.kernel.partitions.reading import LinkedInputs, Sources
@@ -34,15 +34,14 @@ _TOLD = 3
 """Failures that the error of a cell names."""
 
 
-@dataclass(kw_only=True)
-class _Batch:
+class _Batch(msgspec.Struct, kw_only=True):
     """The partitions that one execution is for, and what has become of them."""
 
     execution: Execution
     inputs: LinkedInputs
     left: dict[str, dict[str, None]]
     """By asset: the keys that nothing has become of so far."""
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = {}
     """By asset: the value that was kept last."""
 
     @property
@@ -200,6 +199,8 @@ class PartitionWork:
         context, batch = execution.context, self._batch
         if all(key in context.skipped for key in batch.keys):
             return
+        from nbpipe.kernel.partitions.batches import pairs  # most cells give one value
+
         for asset, result in results_of(execution, value).items():
             within = partial(execution.body.as_main, execution.module)
             for key, each in pairs(asset, tuple(batch.left[asset]), result, within, excused=context.skipped):
