@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from nbpipe.core.automation.definitions import JobDef, SensorDef
-from nbpipe.core.automation.requests import Answer, RunRequest
+from nbpipe.core.automation.requests import MOST_REQUESTS, Answer, RunRequest
 from nbpipe.core.definitions import Definitions
 from nbpipe.core.graph import AssetGraph
 from nbpipe.core.ports import StateStore
@@ -18,8 +18,6 @@ from nbpipe.errors import UsageError
 
 #: Events that are taken in at once.
 PAGE = 100
-#: Partitions of one event that are asked for by their keys.
-_MOST_KEYS = 1_000
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,30 +51,43 @@ def _materialized(store: StateStore, definitions: Definitions, env: str, sensor:
     events = store.materialized_after(env, sensor.assets, after, limit=PAGE)
     if not events:
         return Seen(upto=after)
-    upto = events[-1].id
-    keys = _keys(store, definitions, sensor, events)
-    requests = [RunRequest(run_key=f"event {upto} {key}", partition_key=key) for key in keys]
-    return Seen(
-        upto=upto,
-        more=len(events) == PAGE,
-        answer=Answer(runs=tuple(requests) or (RunRequest(run_key=f"event {upto}"),)),
-    )
+    upto, more = events[-1].id, len(events) == PAGE
+    wanted = _keys(store, events) if _follows_partitions(definitions, sensor) else {}
+    if not wanted:
+        return Seen(upto=upto, more=more, answer=Answer(runs=(RunRequest(run_key=f"event {upto}"),)))
+    known = store.automation.seen_keys(env, sensor.name, wanted, at=events[-1].at)
+    fresh = [RunRequest(run_key=key, partition_key=partition) for key, partition in wanted.items() if key not in known]
+    if len(fresh) > MOST_REQUESTS:  # the rest the next time: by their keys these are known then
+        return Seen(upto=after, more=True, answer=Answer(runs=tuple(fresh[:MOST_REQUESTS])))
+    return Seen(upto=upto, more=more, answer=Answer(runs=tuple(fresh)))
 
 
-def _keys(store: StateStore, definitions: Definitions, sensor: SensorDef, events: Iterable[Event]) -> list[str]:
-    """Return the partitions that were materialized, if the job has the same ones."""
+def _follows_partitions(definitions: Definitions, sensor: SensorDef) -> bool:
+    """Tell whether the job has the same partitions as all that the sensor waits for."""
     job = definitions.jobs.get(sensor.job or "")
     specs = {_partitions(definitions, name) for name in sensor.assets}
-    if job is None or len(specs) != 1 or specs == {None} or not specs & _job_partitions(definitions, job):
-        return []
-    found: dict[str, None] = {}
+    return job is not None and len(specs) == 1 and specs != {None} and bool(specs & _job_partitions(definitions, job))
+
+
+def _keys(store: StateStore, events: Iterable[Event]) -> dict[str, str]:
+    """Return the partitions that were materialized, by a run key for each.
+
+    A run commits many partitions with one event, and tells of many events: which partition came with which is not
+    known, only what its run has made so far. The run key sees to it that each counts once.
+    """
+    found: dict[str, str] = {}
+    looked: set[tuple[str, str]] = set()
     for event in events:
-        if event.run_id is not None and event.data.get("partitions"):
-            rows = store.run_assets(event.run_id, assets=[event.asset or ""], outcomes=["success"], limit=_MOST_KEYS)
-            found.update(dict.fromkeys(row.partition for row in rows if row.partition))
-        elif event.partition and not event.data.get("partitions"):
-            found[event.partition] = None
-    return list(found)
+        asset, run_id = event.asset or "", event.run_id
+        if run_id is None or not event.data.get("partitions"):
+            if event.partition and not event.data.get("partitions"):
+                place = f"event {event.id}" if run_id is None else f"run {run_id} {asset}"
+                found[f"{place} {event.partition}"] = event.partition
+        elif (run_id, asset) not in looked:
+            looked.add((run_id, asset))
+            rows = store.run_assets(run_id, assets=[asset], outcomes=["success"])
+            found.update((f"run {run_id} {asset} {row.partition}", row.partition) for row in rows if row.partition)
+    return found
 
 
 def _partitions(definitions: Definitions, asset: str) -> str | None:
