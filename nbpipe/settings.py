@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from nbpipe.errors import ConfigError
 ENVIRONMENT = "NBPIPE_ENV"
 RUN_ID = "NBPIPE_RUN_ID"
 STEP = "NBPIPE_STEP"
+SENSOR = "NBPIPE_SENSOR"
 HASH_SEED = "PYTHONHASHSEED"
 NOTEBOOK = "JPY_SESSION_NAME"
 PARENT = "JPY_PARENT_PID"
@@ -32,6 +34,21 @@ def environment_name(default: str = "default") -> str:
 def current_run_id() -> str | None:
     """Return the id of the run that this process works for, if any (`NBPIPE_RUN_ID`)."""
     return os.environ.get(RUN_ID) or None
+
+
+def asks_sensors() -> bool:
+    """Tell whether this process asks sensors, or was started by one that does (`NBPIPE_SENSOR`)."""
+    return SENSOR in os.environ
+
+
+@contextmanager
+def asking_a_sensor() -> Iterator[None]:
+    """Let this process be one that asks sensors for a while."""
+    os.environ[SENSOR] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(SENSOR, None)
 
 
 def clock_file() -> Path | None:
@@ -89,17 +106,27 @@ def secret_values(configured: Iterable[Any], environ: Mapping[str, str] | None =
     Very short ones are left out, and so is the path of a folder or file of this machine: it opens nothing.
     """
     values = os.environ if environ is None else environ
+    found = {values.get(name, "") for name in _names_in(configured)}
+    return tuple(sorted(filter(_is_secret, found), key=lambda value: (-len(value), value)))
+
+
+def references_in(configured: Any) -> tuple[str, ...]:
+    """Return each `${NAME}` in a configuration, wherever it stands in its tables; sorted."""
+    return tuple(f"${{{name}}}" for name in sorted(_names_in([configured])))
+
+
+def _names_in(configured: Iterable[Any]) -> set[str]:
     found: set[str] = set()
     pending = list(configured)
     while pending:
         item = pending.pop()
         if isinstance(item, str):
-            found.update(values.get(name, "") for name in _REFERENCE.findall(item))
+            found.update(_REFERENCE.findall(item))
         elif isinstance(item, Mapping):
             pending.extend(item.values())
         elif isinstance(item, (list, tuple)):
             pending.extend(item)
-    return tuple(sorted(filter(_is_secret, found), key=lambda value: (-len(value), value)))
+    return found
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:

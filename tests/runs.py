@@ -14,13 +14,14 @@ from typing import Any
 
 from nbpipe import clock
 from nbpipe.core.graph import AssetGraph
-from nbpipe.core.ports import StateStore
+from nbpipe.core.ports import KernelProvider, StateStore
 from nbpipe.core.records import Run
 from nbpipe.core.runs.planning import plan_run
 from nbpipe.core.runs.plans import Mode, RunPlan, StepPlan
 from nbpipe.core.runs.tasks import OutputLimits, RunProgress
 from nbpipe.execution.processes import marked
 from nbpipe.execution.runner import Runner, Site
+from nbpipe.execution.steps import ignore
 from nbpipe.execution.submit import submit
 from nbpipe.loading.project import LoadedProject, load_project
 from nbpipe.storage.open import open_store
@@ -49,8 +50,9 @@ def opened(root: Path) -> Iterator[StateStore]:
         store.close()
 
 
-def site(root: Path, *, parallel: int = 4, limits: OutputLimits = LIMITS, state: str = STATE) -> Site:
-    return Site(root=str(root), state=state, storage=str(root / ".nbpipe" / "values"), parallel=parallel, limits=limits)
+def site(root: Path, *, parallel: int = 4, limits: OutputLimits = LIMITS, state: str = STATE, **about: Any) -> Site:
+    values = str(root / ".nbpipe" / "values")
+    return Site(root=str(root), state=state, storage=values, parallel=parallel, limits=limits, **about)
 
 
 def whole(notebook: str, *, index: int = 0, after: tuple[int, ...] = (), **parameters: Any) -> StepPlan:
@@ -63,12 +65,15 @@ def submitted(store: StateStore, root: Path, *steps: StepPlan) -> Run:
 
 
 def carried_out(
-    root: Path, *steps: StepPlan, on_event: Callable[[RunProgress], None] | None = None, **about: Any
+    root: Path,
+    *steps: StepPlan,
+    on_event: Callable[[RunProgress], None] = ignore,
+    kernels: KernelProvider | None = None,
+    **about: Any,
 ) -> Run:
     with opened(root) as store:
         run = submitted(store, root, *steps)
-        listening = {} if on_event is None else {"on_event": on_event}
-        return Runner(store, site(root, **about), **listening).execute(run.id)
+        return Runner(store, site(root, **about), kernels=kernels, on_event=on_event).execute(run.id)
 
 
 def record(root: Path, run: Run, index: int = 0) -> dict[str, Any]:

@@ -8,9 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from nbpipe.core.ports import Kernel, KernelRequest
 from nbpipe.execution.warm import owned
+from nbpipe.execution.warm.kernels import ForkedKernels
 from nbpipe.execution.warm.messages import Hello
 from nbpipe.execution.warm.owning import WarmProcesses
+
+
+class OnlyForked:
+    """Forked kernels, and an error where the provider would fall back on plain ones."""
+
+    def __init__(self) -> None:
+        self._forked = ForkedKernels()
+
+    def start(self, request: KernelRequest) -> Kernel:
+        kernel = self._forked.start(request)
+        assert self._forked.why_plain is None, self._forked.why_plain
+        return kernel
 
 
 @contextmanager

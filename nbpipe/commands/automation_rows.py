@@ -37,6 +37,8 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     retry_delay: float = 0.0
     backoff: str = "constant"
     timeout: float | None = None
+    memory: int | None = None
+    """Bytes that each kernel of its runs may take."""
     priority: int = 0
     schedules: tuple[str, ...] = ()
     """Those that run it."""
@@ -115,6 +117,7 @@ def job_rows(workspace: Workspace) -> list[JobRow]:
             retry_delay=job.retry_delay,
             backoff=job.backoff,
             timeout=job.timeout,
+            memory=job.memory,
             priority=job.priority,
             schedules=tuple(each.name for each in definitions.schedules.values() if each.job == job.name),
             sensors=tuple(each.name for each in definitions.sensors.values() if each.job == job.name),

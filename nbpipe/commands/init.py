@@ -44,10 +44,11 @@ _CONFIG = """\
 # tz = "Europe/Berlin"
 # job = "nightly"
 
-# How many steps of a run execute at once.
+# How many steps of a run execute at once, and how much memory each kernel may take (on Linux).
 # [executor]
 # parallel = 4
 # kernels = "plain"
+# memory = "4 GB"
 
 # How big one executed notebook may grow.
 # [limits]

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from nbpipe.commands.run import whole_notebook
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.parameters import parse_value
@@ -36,6 +38,10 @@ def plan_work(workspace: Workspace, work: Work) -> RunPlan:
         RefusedError: it can't be run as things stand.
         ParameterError: a parameter is unknown, of a wrong type or not representable.
     """
+    return msgspec.structs.replace(_planned(workspace, work), memory=work.job.memory)
+
+
+def _planned(workspace: Workspace, work: Work) -> RunPlan:
     job = work.job
     parameters = {**{name: parse_value(text) for name, text in job.parameters}, **work.parameters}
     if job.notebook is not None:

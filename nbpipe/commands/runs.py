@@ -104,8 +104,6 @@ def prepare_retry(workspace: Workspace, run: Run, *, from_failure: bool) -> RunP
         RefusedError: it has not ended, belongs to another environment, or nothing is left to do.
         UnknownNameError: an asset or notebook of it is gone.
     """
-    from nbpipe.execution.retries import assets_to_retry, left_to_do
-
     workspace.settle()
     run = find_run(workspace, run.id)
     if run.env != workspace.env:
@@ -113,6 +111,14 @@ def prepare_retry(workspace: Workspace, run: Run, *, from_failure: bool) -> RunP
     plan = _recorded(workspace, run)
     if plan.mode == "verify":
         raise RefusedError(f"run {run.id} only compared values: `nbpipe verify {run.selection}` does it again")
+    job = workspace.definitions.jobs.get(run.job or "")
+    again = _planned_again(workspace, run, plan, from_failure=from_failure)
+    return msgspec.structs.replace(again, memory=plan.memory if job is None else job.memory)
+
+
+def _planned_again(workspace: Workspace, run: Run, plan: RunPlan, *, from_failure: bool) -> RunPlan:
+    from nbpipe.execution.retries import assets_to_retry, left_to_do
+
     whole = next((step.notebook for step in plan.steps if step.whole), None)
     if whole is not None:
         if run.status in ACTIVE_RUN:

@@ -60,16 +60,13 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 def evaluation_of(workspace: Workspace, sensor: SensorDef, program: Program, *, cursor: str | None) -> Evaluation:
     """Return the question to a sensor's cell."""
     ticks = tick_rows(workspace, "sensor", sensor.name, 1)
-    config = workspace.config
-    notify = [text for each in config.notify.values() for text in (each.url, each.user, each.password)]
-    texts = filter(None, [config.state, config.storage, *notify])
     return Evaluation(
         id=clock.new_id(),
         program=program,
         cursor=cursor,
         last_tick_at=ticks[0].at if ticks else None,
         timeout=sensor.timeout,
-        secrets=tuple(text for text in texts if "${" in text),
+        secrets=workspace.config.references,
     )
 
 

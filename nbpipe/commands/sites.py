@@ -17,4 +17,6 @@ def site_of(workspace: Workspace) -> Site:
         io=config.io,
         parallel=config.executor.parallel,
         limits=OutputLimits(record=config.limits.record_size),
+        memory=config.executor.memory,
+        secrets=config.references,
     )

@@ -19,7 +19,7 @@ class Programs:
         self._found: dict[str, Program] = {}
         self._made_from: dict[str, object] = {}
         self.secrets: tuple[str, ...] = ()
-        """Texts of the configuration that refer to secrets."""
+        """References such as `${NAME}` to what nothing may show."""
 
     def get(self, sensor: str) -> Program | None:
         """Return the program of a sensor; None if its notebook could never be read."""
@@ -28,11 +28,7 @@ class Programs:
     def look(self, sensors: Mapping[str, SensorDef]) -> None:
         """Take in what is saved; a notebook that is broken now leaves the programs as they are."""
         project = self._duty.project
-        config = project.config
-        notify = [text for each in config.notify.values() for text in (each.url, each.user, each.password)]
-        io = [value for table in config.io.values() for value in table.values() if isinstance(value, str)]
-        texts = filter(None, [config.state, config.storage, *notify, *io])
-        self.secrets = tuple(text for text in texts if "${" in text)
+        self.secrets = project.config.references
         by_notebook: dict[str, list[SensorDef]] = defaultdict(list)
         for sensor in sensors.values():
             if sensor.cell is not None and sensor.kind == "cell":

@@ -222,7 +222,8 @@ class CellClient(NotebookClient):
                     on_output(message)
             self._idle()
             silent = clock.monotonic() - exchange.heard
-            if (silent > _GLANCE / 2 and not self._kernel.alive()) or (exchange.reply and silent > _SILENCE):
+            answered = exchange.reply is not None or exchange.idle
+            if (silent > _GLANCE / 2 and not self._kernel.alive()) or (answered and silent > _SILENCE):
                 break
             if self._must_end(exchange):
                 self._kernel.shutdown(0)
@@ -245,6 +246,8 @@ class CellClient(NotebookClient):
         if reply is None:
             if stopped is not None:
                 return Reply(status=stopped)
+            if self._kernel.alive():
+                raise KernelDiedError("the kernel did not say how the cell ended")
             raise KernelDiedError(f"the kernel died: {self._kernel.obituary()}")
         if reply["status"] == "ok":
             return Reply(status="ok")

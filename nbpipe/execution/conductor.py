@@ -6,21 +6,26 @@ fails the step but no asset.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from nbpipe.core.runs.plans import CellPlan
-from nbpipe.core.runs.tasks import StepTask
+from nbpipe.core.runs.tasks import MemoryLimit, StepTask
+from nbpipe.core.sizes import size_text
 from nbpipe.errors import CanceledError, CellError, KernelDiedError
 from nbpipe.execution.ledger import Ledger
 from nbpipe.execution.requests import executable
 
 if TYPE_CHECKING:
     from nbpipe.core.definitions import AssetOptions
+    from nbpipe.execution.cells import Reply
     from nbpipe.execution.notebooks import OpenNotebook
     from nbpipe.execution.sessions import KernelSession
 
+#: How programs say that they got no memory.
+_OF_MEMORY = re.compile(r"MemoryError|bad_alloc|\[Errno 12\]|can't start new thread|[Oo]ut of memory")
 _CANCELED = "the run was asked to stop"
 _AFTER_DEATH = "What was stored before is kept: find out why (memory, a crash in a library), then retry the run"
 #: The cell that sets parameters is not in the saved notebook.
@@ -124,7 +129,8 @@ class Conductor:
         try:
             reply = session.run(position, timeout=timeout)
         except KernelDiedError as died:
-            error = KernelDiedError(f"{where}: {died}. {_AFTER_DEATH}")
+            hint = "" if self._task.memory is None else f". {_allowance(self._task.memory)}"
+            error = KernelDiedError(f"{where}: {died}{hint}. {_AFTER_DEATH}")
             self._failed(plan, at, str(error), where)
             raise error from died
         if reply.status == "ok":
@@ -135,11 +141,18 @@ class Conductor:
         if self._stopping():
             self._tell("cell_ended", at, assets=plan.assets, status="canceled")
             raise CanceledError(_CANCELED)
-        failure = CellError(reply.ename, reply.evalue, where=where)
+        failure = CellError(reply.ename, self._value(reply), where=where)
         if reply.status == "timeout":
             failure = CellError("TimeoutError", f"the cell took longer than {timeout:g} s", where=where)
         self._failed(plan, at, str(failure), where)
         return failure
+
+    def _value(self, reply: Reply) -> str:
+        """Return an error's text; if it is about memory, with what is known of the limit."""
+        limit = self._task.memory
+        if limit is None or not _OF_MEMORY.search(f"{reply.ename}: {reply.evalue}"):
+            return reply.evalue
+        return f"{reply.evalue.rstrip('.')}. {_allowance(limit)}".removeprefix(". ")
 
     def _failed(self, plan: CellPlan, at: int | None, error: str, where: str) -> None:
         if plan.assets:
@@ -180,6 +193,10 @@ def time_limit(options: AssetOptions, grace: float) -> float | None:
         "exponential": float(2**options.retries),
     }
     return attempts * options.timeout + delay * waits[options.backoff] + grace
+
+
+def _allowance(limit: MemoryLimit) -> str:
+    return f"The notebook may take {size_text(limit.size)} of memory: to give it more, change {limit.set_by}"
 
 
 def _where(notebook: OpenNotebook, position: int) -> str:

@@ -27,6 +27,7 @@ class NewKernel(msgspec.Struct, frozen=True, kw_only=True):
     kernel_name: str = DEFAULT_KERNEL
     cwd: str
     environ: Mapping[str, str] = MappingProxyType({})
+    memory: int | None = None
 
 
 def kernel_for(task: StepTask) -> NewKernel:
@@ -38,6 +39,7 @@ def kernel_for(task: StepTask) -> NewKernel:
         kernel_name=request.step.kernel or DEFAULT_KERNEL,
         cwd=str(notebook.parent),
         environ={**stable_hashes(), **task.environ, settings.NOTEBOOK: str(notebook), **marks},
+        memory=None if task.memory is None else task.memory.size,
     )
 
 
@@ -77,10 +79,19 @@ def watch_code(pipe: int) -> str:
 
     The kernel's environment may lack nbpipe, so the watchdog's text is sent; nothing stays in the notebook's names.
     """
-    source = Path(__file__).with_name("watchdog.py").read_text(encoding="utf-8")
     watch = f"watch({pipe})" if pipe >= 0 else ""
-    code = f"{source}\n{watch}\n{_LONG_QUEUE}"
+    code = f"{_source('watchdog')}\n{watch}\n{_LONG_QUEUE}"
     return f"exec(compile({code!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_watchdog'}})"
+
+
+def spare_code() -> str:
+    """Return code that lets a kernel with little memory tell of it, also where its environment lacks nbpipe."""
+    code = f"{_source('spare_memory')}\nfrom IPython import get_ipython\nattach(get_ipython())\n"
+    return f"exec(compile({code!r}, '<nbpipe>', 'exec'), {{'__name__': 'nbpipe_spare_memory'}})"
+
+
+def _source(module: str) -> str:
+    return Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
 
 
 def begin_code(request: Path) -> str:

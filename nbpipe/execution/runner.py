@@ -16,7 +16,7 @@ from nbpipe.core.ports import Executor, KernelProvider, ProgressListener, StateS
 from nbpipe.core.records import Outcome, Run, RunStatus, StepStatus, kept_error
 from nbpipe.core.runs.plans import StepPlan, StepRequest
 from nbpipe.core.runs.readiness import LOST, readiness
-from nbpipe.core.runs.tasks import OutputLimits, RunProgress, StepOutcome, StepTask
+from nbpipe.core.runs.tasks import MemoryLimit, OutputLimits, RunProgress, StepOutcome, StepTask
 from nbpipe.errors import RefusedError, StateError, UnknownNameError
 from nbpipe.execution.executors.local import LocalExecutor
 from nbpipe.execution.heartbeat import Heartbeat, run_look
@@ -43,6 +43,10 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int = 4
     """Steps that may execute at once."""
     limits: OutputLimits = OutputLimits()
+    memory: int | None = None
+    """Bytes that a kernel may take, unless the plan of a run says something else."""
+    secrets: tuple[str, ...] = ()
+    """References such as `${NAME}` to what no record may show, besides those in the addresses above."""
 
 
 class Runner:
@@ -171,7 +175,8 @@ class _RunExecution:
 
     def give_up(self, error: BaseException) -> None:
         """End the run because of an error of ours, if the store still takes it; else the next command ends it."""
-        secrets = settings.secret_values([self._site.state, self._site.storage, self._site.io])
+        site = self._site
+        secrets = settings.secret_values([site.state, site.storage, site.io, site.secrets])
         reason = settings.redacted(f"the runner failed: {type(error).__name__}: {error}", secrets)
         with contextlib.suppress(StateError):
             self._store.advance_run(self._run.id, "failure", at=clock.now(), error=kept_error(reason))
@@ -235,8 +240,21 @@ class _RunExecution:
             sources=self._plan.sources,
             known=self._plan.known,
             parameter_defaults=self._plan.parameter_defaults.get(step.notebook, {}),
+            secrets=self._site.secrets,
         )
-        return StepTask(request=request, output=self._steps[step.index].output, limits=self._site.limits)
+        return StepTask(
+            request=request,
+            output=self._steps[step.index].output,
+            limits=self._site.limits,
+            memory=self._memory(),
+        )
+
+    def _memory(self) -> MemoryLimit | None:
+        if self._plan.memory is not None:
+            return MemoryLimit(size=self._plan.memory, set_by="`memory` of its job")
+        if self._site.memory is not None:
+            return MemoryLimit(size=self._site.memory, set_by="`memory` of its job, or in [executor]")
+        return None
 
     def _verdict(self) -> tuple[RunStatus, str | None]:
         if self._stopped is not None:

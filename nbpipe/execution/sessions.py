@@ -17,6 +17,7 @@ from nbpipe.execution.requests import (
     begin_code,
     define_code,
     executable,
+    spare_code,
     watch_code,
 )
 
@@ -43,8 +44,11 @@ class KernelSession:
         """Seconds to wait for the kernel's own end: it got something to do before."""
         self.client = CellClient(manager.nb, kernel, limits=limits, stopping=stopping, idle=self._save)
 
-    def open(self) -> None:
+    def open(self, *, limited: bool = False) -> None:
         """Wait until the kernel answers, and tie its life to ours.
+
+        Args:
+            limited: its memory is limited.
 
         Raises:
             KernelDiedError: it did not start.
@@ -54,6 +58,8 @@ class KernelSession:
             self._manager.nb.metadata["language_info"] = info["language_info"]
         if self._kernel.language == "python":
             self.client.run_hidden(watch_code(self._kernel.lifeline))
+            if limited:
+                self.client.run_hidden(spare_code())
 
     def begin(self, request: Path) -> None:
         """Load nbpipe into the kernel.

@@ -53,7 +53,7 @@ class _StepExecution:
     def __init__(self, task: StepTask, tools: StepTools) -> None:
         request = task.request
         self._task, self._tools = task, tools
-        self._secrets = settings.secret_values([request.state, request.storage, request.io])
+        self._secrets = settings.secret_values([request.state, request.storage, request.io, request.secrets])
         record = Path(request.root, task.output)
         self._request_file = request_file(record)
         self._writer = RecordWriter(record, secrets=self._secrets, every=task.save_every)
@@ -116,7 +116,7 @@ class _StepExecution:
         stopping = self._tools.stop.is_set
         session = KernelSession(manager, kernel, limits=self._task.limits, stopping=stopping)
         try:
-            session.open()
+            session.open(limited=self._task.memory is not None)
             if needs_nbpipe(self._task, notebook.node.cells):
                 write_atomically(self._request_file, encoded(self._task.request))
                 session.begin(self._request_file)

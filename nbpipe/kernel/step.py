@@ -6,6 +6,7 @@ the notebook. What is selected, and the code that counts, is pinned by the reque
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -45,6 +46,7 @@ __all__ = ["StepSession", "begin", "define", "end"]
 
 def begin(path: str) -> None:
     """Turn this kernel into that of the step described by the request file at `path`."""
+    gc.freeze()  # what is loaded stays: the collector need not look at it while cells run
     shell = current_shell()
     request = msgspec.json.decode(Path(path).read_bytes(), type=StepRequest)
     root = Path(request.root)
@@ -81,7 +83,7 @@ class StepSession:
             files=files,
             parameters=self.parameters,
             run_id=request.run_id,
-            secrets=secret_values([request.state, request.storage, request.io]),
+            secrets=secret_values([request.state, request.storage, request.io, request.secrets]),
         )
         self._defaults = set(request.parameter_defaults)
         self._current = CurrentCell("", None)

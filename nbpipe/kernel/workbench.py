@@ -16,6 +16,7 @@ from nbpipe.core.parameters import canonical_source
 from nbpipe.core.ports import IOManager, StateStore, ValueGroup
 from nbpipe.core.records import NewMaterialization, StoredValue, kept_error
 from nbpipe.errors import MissingValueError
+from nbpipe.execution.spare_memory import take_spare
 from nbpipe.io.registry import IoRegistry
 from nbpipe.io.targets import StoreTarget
 from nbpipe.kernel.bodies import Body
@@ -203,6 +204,8 @@ class Workbench:
 
     def told(self, execution: Execution, error: BaseException) -> str:
         """Let an error show where the person wrote the line; return it as the state store may keep it."""
+        if isinstance(error, MemoryError):
+            take_spare(self.shell)
         start_at(self.shell, error, execution.body.filename, hint=self._hint(execution, error))
         return self.worded(error)
 

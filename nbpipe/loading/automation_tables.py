@@ -26,6 +26,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from nbpipe.core.reading.options import parse_duration
+from nbpipe.core.sizes import parse_memory
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -89,6 +90,23 @@ class Keep:
         return f"Keep(number={self.number}, seconds={self.seconds})"
 
 
+class Memory(int):
+    """Bytes of memory, in the file text such as `4 GB`."""
+
+    @classmethod
+    def read(cls, value: Any) -> Memory:
+        """Return what a value of the file means.
+
+        Raises:
+            ValueError: it is none, or so little that nothing could start.
+        """
+        number = isinstance(value, int) and not isinstance(value, bool)
+        try:
+            return cls(parse_memory(value if isinstance(value, str) else str(value) if number else ""))
+        except ValueError as error:
+            raise ValueError(f"expected {error}, got {value!r}") from None
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """`[jobs.NAME]`, with the fields of `%job`."""
 
@@ -102,6 +120,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     retry_delay: _Seconds = 0.0
     backoff: Literal["constant", "linear", "exponential"] = "constant"
     timeout: _Limit | None = None
+    memory: Memory | None = None
     priority: int = 0
 
 

@@ -6,6 +6,7 @@ it is: it is resolved only inside the process that needs the value.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 import msgspec
 
 from nbpipe.core.runs.tasks import RECORD_SIZE
+from nbpipe.core.sizes import parse_size
 from nbpipe.errors import ConfigError, nearest
-from nbpipe.loading.automation_tables import Job, Keep, Notify, Schedule, Sensor, Texts
+from nbpipe.loading.automation_tables import Job, Keep, Memory, Notify, Schedule, Sensor, Texts
 from nbpipe.loading.roots import PYPROJECT, STATE_FOLDER, config_file, default_state
+from nbpipe.settings import references_in
 
 if TYPE_CHECKING:  # loaded where there are jobs
     from nbpipe.core.automation.queue import QueueLimits
@@ -27,8 +30,6 @@ if TYPE_CHECKING:  # loaded where there are jobs
 DEFAULT_ENVIRONMENT = "default"
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PASSWORD = re.compile(r"://[^/@:]*:(?P<password>[^@/]+)@")
 _SQLITE = re.compile(r"(?P<start>sqlite(?:\+\w+)?:///)(?P<path>[^?]+)(?P<options>\?.*)?", re.DOTALL)
@@ -39,6 +40,20 @@ _DAY = 86_400.0
 
 class Size(int):
     """A number of bytes; in the file also text such as `50 MB`."""
+
+    @classmethod
+    def read(cls, value: Any) -> Size:
+        """Return what a value of the file means.
+
+        Raises:
+            ValueError: it is none.
+        """
+        with contextlib.suppress(ValueError):
+            if isinstance(value, str):
+                return cls(parse_size(value))
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return cls(value)
+        raise ValueError(f"expected bytes or text such as '50 MB', got {value!r}")
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +72,8 @@ class Executor(msgspec.Struct, frozen=True, kw_only=True):
     """Steps of a run that may execute at once."""
     kernels: Literal["warm", "plain"] = "warm"
     """Where kernels come from: forks of a warm process, on Linux and where there is one; or fresh ones."""
+    memory: Memory | None = None
+    """Bytes that each kernel may take, on Linux; None: as much as there is. A job may say something else."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +136,8 @@ class Config(Tables, frozen=True, kw_only=True):
     env: str = DEFAULT_ENVIRONMENT
     file: str | None = None
     """The file that it was read from; None: there is none, and all is default."""
+    references: tuple[str, ...] = ()
+    """Each `${NAME}` in the file, wherever it stands, also for other environments; sorted."""
 
     def configured(self) -> Configured | None:
         """Return the jobs, schedules, sensors and notifications; None if there are none."""
@@ -171,6 +190,7 @@ def load_config(root: Path, env: str = DEFAULT_ENVIRONMENT) -> Config:
     if file is None:
         return Config(env=env)
     tables = _read(file)
+    references = references_in(tables)
     environments = tables.pop("env", {})
     if not isinstance(environments, dict):
         raise _problem(file, "env", "expected tables [env.NAME]")
@@ -187,7 +207,7 @@ def load_config(root: Path, env: str = DEFAULT_ENVIRONMENT) -> Config:
         from nbpipe.loading.automation import check_complete
 
         check_complete(chosen, lambda path, message: _problem(file, path, message))
-    return Config(**msgspec.structs.asdict(chosen), env=env, file=file.name)
+    return Config(**msgspec.structs.asdict(chosen), env=env, file=file.name, references=references)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -285,16 +305,9 @@ def _table(value: Any, file: Path, path: str) -> dict[str, Any]:
 
 
 def _custom(kind: type, value: Any) -> Any:
-    if kind in (Texts, Keep):
+    if kind in (Texts, Keep, Size, Memory):
         return kind.read(value)
-    if kind is not Size:
-        raise NotImplementedError(kind)
-    written = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    if written is not None and written[2].lower() in _UNITS:
-        return Size(float(written[1]) * _UNITS[written[2].lower()])
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return Size(value)
-    raise ValueError(f"expected bytes or text such as '50 MB', got {value!r}")
+    raise NotImplementedError(kind)
 
 
 def _problem(file: Path, path: str, message: str) -> ConfigError:

@@ -230,6 +230,21 @@ def test_a_job_is_run_by_hand(project: Path, terminal: Terminal) -> None:
     assert "did you mean 'days'" in terminal("job", "run", "dyas").err
 
 
+def test_any_secret_of_the_configuration_is_blotted_out_of_what_a_job_leaves(
+    project: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT", "https://chat.example/hunter2")
+    (project / "nbpipe.toml").write_text('[notify.chat]\nurl = "${CHAT}"\n[jobs.j]\nselection = "a"\n')
+    body = "import os\nprint(os.environ['CHAT'])\ncontext.add_output_metadata({'url': os.environ['CHAT']})\na = 1"
+    write_notebook(project / "n.ipynb", [f"%%asset a\n{body}"])
+    answer = terminal("job", "run", "j")
+    assert answer.status == 0, answer.err
+    (record,) = project.glob(".nbpipe/runs/*/0-n.ipynb")
+    told = record.read_text() + str(terminal.json("show", "a")) + answer.out + answer.err
+    assert "hunter2" not in told
+    assert told.count("***") > 1
+
+
 def test_schedules_are_switched_by_hand(project: Path, terminal: Terminal) -> None:
     write_notebook(project / "a.ipynb", ["%schedule s '0 6 * * *' --select x --stopped", "%%asset x\nx = 1"])
     assert terminal.json("schedule", "list")[0]["on"] is False

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,15 +238,20 @@ def test_displays_update_clear_and_widgets_keep_their_state(project: Path) -> No
     assert "captured" not in outputs_text(kept["cells"][3])
 
 
+@pytest.mark.parametrize(
+    "where",
+    [{"state": "postgresql://me:${DB_PASSWORD}@host/db"}, {"secrets": ("${DB_PASSWORD}",)}],
+    ids=["state", "any"],
+)
 def test_a_configured_secret_never_gets_into_a_record_or_an_error(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch, where: dict[str, Any]
 ) -> None:
     monkeypatch.setenv("DB_PASSWORD", 'hunter2 "Ü"')
     write_notebook(
         project / "leak.ipynb",
         ["import os; secret = os.environ['DB_PASSWORD']; print(secret); secret", "raise ValueError(secret)"],
     )
-    run = carried_out(project, whole("leak.ipynb"), state="postgresql://me:${DB_PASSWORD}@host/db")
+    run = carried_out(project, whole("leak.ipynb"), **where)
     assert run.error == "ValueError: *** (leak.ipynb, cell 2)"
     with opened(project) as store:
         text = (project / store.steps(run.id)[0].output).read_text(encoding="utf-8")

@@ -11,32 +11,19 @@ import nbformat
 import psutil
 import pytest
 
-from nbpipe.core.ports import Kernel, KernelProvider, KernelRequest
+from nbpipe.core.ports import Kernel, KernelProvider
 from nbpipe.core.runs.tasks import OutputLimits
 from nbpipe.errors import KernelDiedError, RefusedError
 from nbpipe.execution.cells import CellClient
 from nbpipe.execution.kernels.plain import PlainKernels
 from nbpipe.execution.processes import marked
 from nbpipe.execution.requests import NewKernel, stable_hashes
-from nbpipe.execution.warm.kernels import ForkedKernels
 from nbpipe.execution.workers import is_alive
 from tests.runs import eventually
-from tests.warm import warm
+from tests.warm import OnlyForked, warm
 
 #: Tests run at the same time, and everything with the same marks is ended with a kernel.
 MARKS = {**stable_hashes(), "NBPIPE_RUN_ID": f"contract-{uuid.uuid4()}", "NBPIPE_STEP": "0"}
-
-
-class OnlyForked:
-    """Forked kernels, and an error where the provider would fall back on plain ones."""
-
-    def __init__(self) -> None:
-        self._forked = ForkedKernels()
-
-    def start(self, request: KernelRequest) -> Kernel:
-        kernel = self._forked.start(request)
-        assert self._forked.why_plain is None, self._forked.why_plain
-        return kernel
 
 
 @pytest.fixture(scope="module")

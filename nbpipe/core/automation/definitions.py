@@ -36,6 +36,8 @@ class JobDef(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     backoff: Literal["constant", "linear", "exponential"] = "constant"
     timeout: float | None = None
     """Seconds that a run may take."""
+    memory: int | None = None
+    """Bytes that each of its kernels may take, instead of what the configuration says."""
     priority: int = 0
     """Runs with a higher one start first."""
     cell: CellRef | None = None

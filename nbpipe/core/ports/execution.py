@@ -26,6 +26,10 @@ class KernelRequest(Protocol):
     def environ(self) -> Mapping[str, str]:
         """Variables set in addition to those of this process."""
 
+    @property
+    def memory(self) -> int | None:
+        """Bytes that it may take, where the system can limit that; None: as much as there is."""
+
 
 class Kernel(Protocol):
     """A kernel that was started for one step, and that its owner must end."""

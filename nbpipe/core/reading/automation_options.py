@@ -23,6 +23,7 @@ from nbpipe.core.reading.options import (
     read_seconds,
     read_text,
 )
+from nbpipe.core.sizes import parse_memory
 from nbpipe.errors import DeclarationError
 
 
@@ -151,6 +152,13 @@ JOB_TABLE = OptionTable(
             help="how the delay grows from retry to retry",
         ),
         Option(name="--timeout", field="timeout", metavar="S", read=read_limit, help="seconds that a run may take"),
+        Option(
+            name="--memory",
+            field="memory",
+            metavar="SIZE",
+            read=parse_memory,
+            help="memory that each of its kernels may take, for example 4GB (on Linux)",
+        ),
         Option(
             name="--priority",
             field="priority",

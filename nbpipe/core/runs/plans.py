@@ -82,6 +82,8 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Content hash of each notebook when the plan was made."""
     notes: tuple[str, ...] = ()
     """What a person should be told before it starts, for example which assets come along."""
+    memory: int | None = None
+    """Bytes that each of its kernels may take; None: what the configuration says."""
 
 
 class StepRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,3 +117,5 @@ class StepRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Every asset of the project: names that a view cell may load."""
     parameter_defaults: Mapping[str, str] = MappingProxyType({})
     """Source of each default of the notebook's parameters cell, before injection."""
+    secrets: tuple[str, ...] = ()
+    """References such as `${NAME}` to what no record may show."""

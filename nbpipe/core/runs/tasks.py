@@ -37,6 +37,15 @@ class OutputLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Outputs of one cell."""
 
 
+class MemoryLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kernel may take."""
+
+    size: int
+    """Bytes."""
+    set_by: str
+    """Where it can be changed, in words."""
+
+
 class StepTask(msgspec.Struct, frozen=True, kw_only=True):
     """A step that is ready to be carried out."""
 
@@ -46,6 +55,7 @@ class StepTask(msgspec.Struct, frozen=True, kw_only=True):
     environ: Mapping[str, str] = MappingProxyType({})
     """Variables set in the kernel in addition to those of the process that starts it."""
     limits: OutputLimits = OutputLimits()
+    memory: MemoryLimit | None = None
     save_every: float = 2.0
     """Seconds between two writings of the record, at least."""
     timeout_grace: float = 60.0

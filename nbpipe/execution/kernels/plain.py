@@ -10,6 +10,7 @@ from nbpipe.errors import RefusedError
 from nbpipe.execution.kernels.connections import kernel_command, new_connection
 from nbpipe.execution.kernels.launching import launch
 from nbpipe.execution.kernels.local import Launched, LocalKernel
+from nbpipe.execution.kernels.memory import limit_memory
 
 
 class PlainKernels:
@@ -34,5 +35,6 @@ class PlainKernels:
                 raise
             problem = f"kernel {request.kernel_name!r} can't be started in {request.cwd}: {error}"
             raise RefusedError(problem) from error
+        limit_memory(process.pid, request.memory)
         launched = Launched(process=process, lifeline=lifeline, held=held)
         return LocalKernel(connection, launched, language=spec.language, environ=request.environ)

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from nbpipe import clock, settings
+from nbpipe.execution.kernels.memory import limit_memory
 from nbpipe.execution.warm.messages import Fork
 from nbpipe.execution.warm.native_threads import restore_threads
 from nbpipe.execution.warm.preloading import Preloaded, forget
@@ -118,6 +119,7 @@ def _take_place(request: Fork) -> None:
     for number, limits in request.limits.items():
         if resource.getrlimit(number) != limits:
             resource.setrlimit(number, limits)
+    limit_memory(os.getpid(), request.memory)
     time.tzset()
 
 

@@ -37,6 +37,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     """Variables by which others find the process."""
     limits: Mapping[int, tuple[int, int]] = MappingProxyType({})
     """Soft and hard limits by their number in `resource`, other than those of this process."""
+    memory: int | None = None
+    """Bytes that it may take beyond what the warm process has."""
 
 
 class ForkedProcess:
@@ -149,6 +151,7 @@ def fork(environment: WarmEnvironment, program: Program, *, log: Path, lifeline:
         marks=program.marks,
         umask=_umask(),
         limits={number: resource.getrlimit(number) for number in _LIMITS} | dict(program.limits),
+        memory=program.memory,
         cores=tuple(sorted(os.sched_getaffinity(0))),
         niceness=os.getpriority(os.PRIO_PROCESS, 0),
         tied=lifeline is not None,

@@ -58,6 +58,7 @@ class ForkedKernels:
                 arguments=tuple(spec.filled(connection.file)[len(environment.options) + 3 :]),
                 cwd=request.cwd,
                 environ=environ,
+                memory=request.memory,
                 marks={name: environ[name] for name in (settings.RUN_ID, settings.STEP) if name in environ},
             )
             watched, held = os.pipe()

@@ -20,7 +20,7 @@ from types import MappingProxyType
 import msgspec
 
 #: Both sides must have the same number; it changes when a message or its meaning changes.
-WARM_PROTOCOL = 1
+WARM_PROTOCOL = 2
 
 #: The longest message; an environment may be large.
 _LONGEST = 1 << 20
@@ -46,6 +46,8 @@ class Fork(msgspec.Struct, frozen=True, kw_only=True, tag="fork"):
     umask: int
     limits: Mapping[int, tuple[int, int]] = MappingProxyType({})
     """Soft and hard limits by their number in `resource`."""
+    memory: int | None = None
+    """Bytes that the program may take beyond what the warm process has."""
     cores: tuple[int, ...] = ()
     """The processors that it may use; empty: all."""
     niceness: int = 0

@@ -41,6 +41,7 @@ def test_jobs_are_listed_with_what_runs_them(jobs, terminal):
         "retry_delay": 0.0,
         "backoff": "constant",
         "timeout": None,
+        "memory": None,
         "priority": 0,
         "schedules": ["daily"],
         "sensors": ["inbox"],

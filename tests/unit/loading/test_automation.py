@@ -27,6 +27,7 @@ retries = 2
 retry_delay = 1
 backoff = "linear"
 timeout = 60
+memory = "8 GB"
 priority = -1
 [jobs.report]
 notebook = "reports/day.ipynb"
@@ -87,6 +88,7 @@ def test_every_table_has_the_fields_of_its_magic(tmp_path):
             retry_delay=1.0,
             backoff="linear",
             timeout=60.0,
+            memory=8_000_000_000,
             priority=-1,
         ),
         "jobs.report": JobDef(name="report", notebook="reports/day.ipynb"),
@@ -170,6 +172,7 @@ def test_history_is_kept_for_a_while_unless_said_otherwise(tmp_path):
         (f"{JOB}retries = 'x'", "jobs.j.retries: Expected int, got str"),
         (f"{JOB}backoff = 'linear'", "jobs.j: a delay and a backoff do nothing without retries"),
         (f"{JOB}timeout = 0", "jobs.j.timeout: Expected float > 0"),
+        (f"{JOB}memory = 'much'", "jobs.j.memory: expected a size such as '4 GB', at least 256 MB, got 'much'"),
         (f"{JOB}tags = {{ k = 1 }}", "jobs.j.tags.k: Expected str, got int"),
         (f"{JOB}parameters = {{ d = 2024-01-01 }}", "jobs.j.parameters.d: datetime.date(2024, 1, 1) can't be a param"),
         (f"{JOB}parameters = {{ list = 1 }}", "jobs.j.parameters.list: parameter can't be called 'list'"),

@@ -34,6 +34,7 @@ def test_every_table_is_read(tmp_path):
         path = "s3://lake"
         [executor]
         parallel = 2
+        memory = "4 GB"
         [limits]
         record_size = "1.5 MB"
         [retention]
@@ -43,6 +44,7 @@ def test_every_table_is_read(tmp_path):
     assert config.file == "nbpipe.toml"
     assert config.locations == {"reports": Location(notebooks=("reports/*.ipynb",), kernel="reports")}
     assert config.io == {"lake": {"path": "s3://lake"}}
+    assert config.executor.memory == 4_000_000_000
     assert (config.executor.parallel, config.limits.record_size, config.retention.values) == (2, 1_500_000, 5)
 
 
@@ -121,6 +123,10 @@ def test_any_environment_is_known_where_none_is_configured(tmp_path):
         ("[executor]\nparallel = true", "default", "executor.parallel: Expected int, got bool"),
         ("[limits]\nrecord_size = '5 parsecs'", "default", "limits.record_size: expected bytes or text"),
         ("[limits]\nrecord_size = -1", "default", "limits.record_size: expected bytes or text"),
+        ("[executor]\nmemory = 'much'", "default", "executor.memory: expected a size such as '4 GB', at least 256 MB"),
+        ("[executor]\nmemory = '4 MB'", "default", "executor.memory: expected a size such as '4 GB', at least 256 MB"),
+        ("[executor]\nmemory = true", "default", "executor.memory: expected a size such as '4 GB', at least 256 MB"),
+        ("[env.prod.executor]\nmemory = -1", "default", "env.prod.executor.memory: expected a size such as '4 GB'"),
         ("executor = 3", "default", "executor: expected a table, got int"),
         ("[io]\nlake = 3", "default", "io.lake: expected a table, got int"),
         ("[locations.a]\nnotebook = ['x']", "default", "locations.a.notebook: unknown key: did you mean 'notebooks'?"),
@@ -132,7 +138,7 @@ def test_any_environment_is_known_where_none_is_configured(tmp_path):
         ("state = 'postgresql://me:secret@db/x'", "default", "state: write the password as ${NAME}"),
         ("storage = ''", "default", "storage: is empty"),
         ("[env.prod.executor]\nparalel = 2", "default", "env.prod.executor.paralel: unknown key"),
-        ("[env.prod.jobs.x]\na = 1", "default", "env.prod.jobs.x.a: unknown key; known: backoff, notebook"),
+        ("[env.prod.jobs.x]\na = 1", "default", "env.prod.jobs.x.a: unknown key; known: backoff, memory"),
         ("[env.prod.env.x]\na = 1", "default", "env.prod.env: unknown key"),
         ("[env.'a b']\nstate = 'x://'", "default", "env.a b: names of environments are made of"),
         ("env = 3", "default", "env: expected tables [env.NAME]"),
@@ -145,6 +151,12 @@ def test_a_mistake_is_named_with_its_place_and_remedy(tmp_path, text, env, messa
     with pytest.raises(ConfigError) as caught:
         configured(tmp_path, text, env)
     assert message in str(caught.value)
+
+
+def test_every_reference_to_a_secret_is_known_wherever_it_stands(tmp_path):
+    text = "state = '${B}'\n[io.lake]\nkeys = ['x${A}']\n[jobs.j]\nselection = 'a'\ntags = { k = '${C}' }\n"
+    config = configured(tmp_path, f"{text}[env.prod]\nstorage = '${{D}}/${{A}}'\n")
+    assert config.references == ("${A}", "${B}", "${C}", "${D}")
 
 
 def test_a_file_that_is_not_text_is_named(tmp_path):

@@ -30,6 +30,8 @@ JOBS = [
         {"retries": 3, "retry_delay": 1.5, "backoff": "exponential"},
     ),
     ("nightly a --timeout 60 --priority -1", {"timeout": 60.0, "priority": -1}),
+    ("nightly a --memory 4GB", {"memory": 4_000_000_000}),
+    ("nightly a --memory '1.5 GiB'", {"memory": 3 << 29}),
 ]
 
 
@@ -107,6 +109,8 @@ WRONG = [
     ("%job", "n 'a", "the quote ' is never closed", 2),
     ("%schedule", "s 0 6 * * *", "a schedule needs something to run", None),
     ("%schedule", "s --job j", "a schedule needs times", None),
+    ("%job", "j a --memory much", "--memory takes a size such as '4 GB', at least 256 MB, not 'much'", 13),
+    ("%job", "j a --memory 4", "--memory takes a size such as '4 GB', at least 256 MB, not '4'", 13),
     ("%schedule", "s 0 6 * * * --job j --select a", "not both: this has 'j' and 'a'", None),
     ("%schedule", "s 0 6 * * --job j", "'0 6 * *': wrong number of fields", 2),
     ("%schedule", "s 61 6 * * * --job j", "bad minute", 2),
