@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.core.ports import StateStore
@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are use
 
 _PARTITIONS_KEPT = 32
 """Values of one asset that are remembered; the last one of many is what is read next."""
+_NAMED = 10
+"""So many versions are named."""
 
 
 class Values:
@@ -67,7 +69,9 @@ class Values:
         """
         found = self._loaded(lambda: self._store.materialization(self._env, asset, version=version))
         if found is None:
-            raise MissingValueError(_never(asset, version, reader))
+            if version is not None:
+                raise no_version(f"asset {asset}", version, self._store.history(self._env, asset, limit=_NAMED + 1))
+            raise MissingValueError(_never(asset, reader))
         return found
 
     def load_partition(
@@ -88,9 +92,9 @@ class Values:
         kept = self._store.partitions
         found = self._loaded(lambda: kept.materialization(self._env, asset, key, position, version=version))
         if found is None:
-            name = label(asset, key)
             if version is not None:
-                raise MissingValueError(f"{name} has no version {version}: `nbpipe show {quoted(name)}` lists them")
+                name = label(asset, key)
+                raise no_version(name, version, kept.history(self._env, asset, key, position, limit=_NAMED + 1))
             raise MissingValueError(missing_partitions(asset, key, 1, key, reader))
         return found
 
@@ -162,8 +166,20 @@ def missing_partitions(asset: str, first: str, number: int, chosen: str, reader:
     return f"{label(asset, first)}{more}{needed} {has} no value: {command} makes {them}"
 
 
-def _never(asset: str, version: int | None, reader: str | None) -> str:
-    if version is not None:
-        return f"asset {asset} has no version {version}: `nbpipe show {asset}` lists its versions"
+def no_version(name: str, version: int, known: Sequence[Materialization]) -> MissingValueError:
+    """Return the error for a version that a value does not have; it names those that there are.
+
+    Args:
+        name: of the value.
+        version: that it does not have.
+        known: those that it has, newest first; of many, the newest.
+    """
+    numbers = [str(each.version) for each in known[:_NAMED]]
+    more = ", ..." if len(known) > _NAMED else ""
+    has = f"it has {', '.join(numbers)}{more}" if numbers else "it was never materialized"
+    return MissingValueError(f"{name} has no version {version}: {has}")
+
+
+def _never(asset: str, reader: str | None) -> str:
     needed = f", which asset {reader} reads," if reader else ""
     return f"asset {asset}{needed} has never been materialized: run its cell, or `%materialize {asset}`"

@@ -166,7 +166,7 @@ def test_force_stays_until_a_run_succeeds(me):
         ("%force smal", "did you mean 'small'?"),
         ("%force small --retries 3", "takes names of assets only"),
         ("%asset smal", "there is no asset 'smal': did you mean 'small'?"),
-        ("%asset small#7", "has no version 7"),
+        ("%asset small#7", "asset small has no version 7: it "),
         ("%asset small#x", "version after # is a number"),
         ("%asset", "names no asset"),
         ("%project nowhere.ipynb", "there is no notebook 'nowhere.ipynb'"),

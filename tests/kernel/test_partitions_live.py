@@ -227,7 +227,8 @@ def test_a_value_of_any_partition_and_version_can_be_loaded(project):
         assert me.type("%asset raw").result.result == 3
         assert me.type("%asset raw@2024-01-02").result.result == 2
         assert me.type("%asset raw@2024-01-02#1").result.result == 2
-        assert "raw@2024-01-02 has no version 9" in me.type("%asset raw@2024-01-02#9").said
+        assert "raw@2024-01-02 has no version 9: it has 2, 1" in me.type("%asset raw@2024-01-02#9").said
+        assert "has no version 1: it was never materialized" in me.type("%asset raw@2024-01-04#1").said
         assert "no partition '2024-02-02'" in me.type("%asset raw@2024-02-02").said
         assert "has no value" in me.type("%asset raw@2024-01-01").said
 
