@@ -7,12 +7,13 @@ from pathlib import Path
 from nbpipe.commands.job_plans import plan_work
 from nbpipe.commands.runs import prepare_retry
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.definitions import Definitions
+from nbpipe.core.definitions import Definitions, unreadable_notebooks
 from nbpipe.core.reading.notebooks import NotebookFacts
 from nbpipe.core.records import Run
 from nbpipe.core.runs.plans import RunPlan
 from nbpipe.daemon.backfill_parts import PlannedRun
 from nbpipe.daemon.parts import Work
+from nbpipe.errors import RefusedError, UnknownNameError
 from nbpipe.loading.config import Config
 
 
@@ -53,7 +54,13 @@ class SavedWorkspace:
 
     def plan(self, work: Work) -> PlannedRun | None:
         """See `DaemonProject`."""
-        plan = plan_work(self._workspace, work)
+        try:
+            plan = plan_work(self._workspace, work)
+        except UnknownNameError as error:
+            unreadable = unreadable_notebooks(self.definitions)
+            if not unreadable:
+                raise
+            raise RefusedError(f"{error}; it can't be looked for in {', '.join(sorted(unreadable))}") from error
         return self._planned(plan) if plan.steps else None
 
     def plan_retry(self, run: Run) -> PlannedRun:

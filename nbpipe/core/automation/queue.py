@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 import msgspec
 
 from nbpipe.core.records import Run
+
+#: A run that was queued later than this was queued before the clock was set back.
+_SKEW = timedelta(seconds=60)
 
 EACH = "*"
 """As the value of a tag in a limit: every value has a limit of its own."""
@@ -50,14 +53,15 @@ def decide(waiting: Iterable[Run], active: Sequence[Run], limits: QueueLimits, n
         waiting: queued runs that no process has taken, oldest first.
         active: the runs that have a place.
         limits: how many may be active.
-        now: runs whose `not_before` lies after it wait for that.
+        now: runs whose `not_before` lies after it wait for that, unless the clock was set back since they were queued:
+            nobody waits for an hour that comes twice.
     """
     places = _Places(active, limits)
     waits: dict[str, str] = {}
     delays = []
     queues: dict[int, dict[str, deque[Run]]] = defaultdict(lambda: defaultdict(deque))
     for run in waiting:
-        if run.not_before is not None and run.not_before > now:
+        if run.not_before is not None and run.not_before > now > run.created_at - _SKEW:
             waits[run.id] = f"waits until {run.not_before:%Y-%m-%d %H:%M:%S} UTC to be tried again"
             delays.append(run.not_before)
         else:

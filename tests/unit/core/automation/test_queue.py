@@ -71,6 +71,11 @@ def test_a_retry_waits_for_its_delay():
     assert found.waits["a"] == "waits until 2024-03-01 12:00:30 UTC to be tried again"
 
 
+def test_a_retry_does_not_wait_for_an_hour_that_comes_twice():
+    found = decided([run("a", 3600, not_before=NOON + timedelta(seconds=3630))])
+    assert found.start == ("a",)
+
+
 def test_the_places_of_a_run_end_with_it():
     waiting = [run("a", pools=("p",))]
     assert decided(waiting, [run("x", pools=("p",))]).start == ()
