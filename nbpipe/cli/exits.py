@@ -11,6 +11,8 @@ def exit_status(command: str, data: Any) -> int:
         return 0 if data.status == "success" else 1
     if command in ("backfill start", "backfill resume", "_backfill"):
         return 0 if getattr(data, "status", "success") == "success" else 1
+    if command == "sensor tick":
+        return 1 if data.status == "failed" else 0
     if command == "validate":
         return 2 if any(each.severity == "error" for each in data) else 0
     if command == "verify":

@@ -85,14 +85,17 @@ def current_surface() -> Surface:
 
 
 def does_nothing_here(what: str) -> bool:
-    """Tell whether this process works for a run, where nothing starts work or takes values away; if so, say it.
+    """Tell whether this process works for a run or asks a sensor, where nothing starts work or takes values away.
 
-    A notebook that is executed by a job must never launch itself.
+    If so, say it. A notebook that is executed by a job must never launch itself, and a sensor that is tried nothing.
     """
-    if settings.current_run_id() is None:
-        return False
-    current_surface().say(f"{what} does nothing in a job: this notebook is being executed by one")
-    return True
+    if settings.current_run_id() is not None:
+        current_surface().say(f"{what} does nothing in a job: this notebook is being executed by one")
+        return True
+    if settings.asks_sensors():
+        current_surface().say(f"{what} does nothing in a sensor: its value says what is to be run")
+        return True
+    return False
 
 
 def set_surface(context: click.Context, surface: Surface) -> None:

@@ -13,6 +13,7 @@ from nbpipe.errors import UsageError
 from nbpipe.kernel.answers import Answer
 from nbpipe.kernel.live import LiveSession
 from nbpipe.kernel.sessions import Session
+from nbpipe.settings import asks_sensors
 
 _WORD = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
 _QUOTED = re.compile(r"""\"[^"]*\"|'[^']*'""")
@@ -38,7 +39,9 @@ def run(name: str, line: str, session: Session) -> Any:
     full = _full_name(name, words)
     if full in _STARTS_WORK:
         if session.in_step:
-            print(f"%{full} does nothing in a job: this notebook is being executed by one")  # noqa: T201 - the cell's output
+            job = "a job: this notebook is being executed by one"
+            why = "a sensor: its value says what is to be run" if asks_sensors() else job
+            print(f"%{full} does nothing in {why}")  # noqa: T201 - the cell's output
             return None
         if name == "backfill":
             from nbpipe.kernel.backfilling import carry_out as backfill

@@ -86,7 +86,8 @@ def preview(data: Preview) -> Page:
     page = [line(Part(data.name, "strong"), f": {data.words}")]
     if not data.times:
         return [*page, "it does not come any more"]
-    return [*page, *(line(_moment(moment), indent=2) for moment in data.times)]
+    seconds = any(moment.second for moment in data.times)
+    return [*page, *(line(_moment(moment, seconds=seconds), indent=2) for moment in data.times)]
 
 
 def switched(data: Switched) -> Page:
@@ -112,7 +113,7 @@ def ticks(rows: Sequence[TickRow]) -> Page:
                     time_text(row.scheduled_at),
                     Part(row.status + (f" x {row.count}" if row.count > 1 else ""), _TICK[row.status]),
                     " ".join(row.runs),
-                    row.reason or "",
+                    " | ".join((row.reason or "").splitlines()),
                 )
                 for row in rows
             ],
@@ -146,6 +147,6 @@ def _watched(row: SensorRow) -> str:
     return f"its cell, every {row.every:g} s"
 
 
-def _moment(moment: datetime) -> str:
-    seconds = f":{moment:%S}" if moment.second else ""
-    return f"{moment:%a %Y-%m-%d %H:%M}{seconds} {moment.isoformat()[19:]}"
+def _moment(moment: datetime, *, seconds: bool) -> str:
+    clock = f"{moment:%H:%M:%S}" if seconds else f"{moment:%H:%M}"
+    return f"{moment:%a %Y-%m-%d} {clock} {moment.isoformat()[19:]}"

@@ -116,3 +116,13 @@ def test_in_a_job_it_does_nothing_and_says_so(project):
         shown = step.run(2)
         shown.ok()
         assert shown.out.strip() == "sensor inbox: the daemon asks it, in a job it does nothing"
+
+
+def test_what_its_body_would_start_itself_is_not_started(project):
+    body = "%%sensor inbox --job work\nimport nbpipe\nnbpipe.materialize('x')\nNone"
+    with person(project, [SETUP, ASSET, body]) as at_work:
+        at_work.run(0).ok()
+        shown = at_work.run(2)
+        assert trial(shown).status == "skipped"
+        assert "does nothing in a sensor" in shown.out
+        assert at_work.session.workspace.store.runs() == []

@@ -17,6 +17,7 @@ from nbpipe.kernel.sayings import say
 from nbpipe.kernel.sensors.asking import ask
 from nbpipe.kernel.sessions import Located, Session
 from nbpipe.kernel.tracebacks import own_errors
+from nbpipe.settings import asking_a_sensor
 
 
 def sensor_cell(session: Session, line: str, body: str) -> Answer | None:
@@ -48,7 +49,7 @@ def sensor_cell(session: Session, line: str, body: str) -> Answer | None:
         evaluation = evaluation_of(workspace, sensor, program, cursor=before)
         visible = live.cells.names.body_names(program.visible, program.hidden)
     began = clock.monotonic()
-    with own_errors():
+    with own_errors(), asking_a_sensor():
         asked = ask(live.shell, evaluation, visible)
     found = Evaluated(
         id=evaluation.id,

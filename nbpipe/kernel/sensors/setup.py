@@ -40,7 +40,7 @@ class NotebookSetup:
         notebook = Path(program.root, program.notebook)
         os.chdir(notebook.parent)
         sys.path.insert(0, str(notebook.parent))
-        settings.replace({**settings.inherited(), settings.NOTEBOOK: str(notebook)})
+        settings.replace({**settings.inherited(), settings.NOTEBOOK: str(notebook), settings.SENSOR: "1"})
         load(shell, SensorSession(shell, Path(program.root), program.env))
         for cell in program.setup:
             error = self._execute(cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from tests.notebooks import write_notebook
 INBOX = (
     "%%sensor inbox --job nightly --every 5\nprint('looked')\ncursor = 'end'\n"
     "[RunRequest(run_key=name) for name in names]"
+)
+
+STARTS = (
+    "%%sensor starts --job nightly\nnbpipe.materialize('orders')\n%materialize orders\n"
+    "!nbpipe materialize orders\nNone"
 )
 
 
@@ -23,7 +29,9 @@ def sensors(shop: Path) -> Path:
             "%load_ext nbpipe\n%job nightly group:shop\n%sensor after --asset orders --job nightly",
             "names = ['a', 'b']",
             INBOX,
-            "%%sensor broken --job nightly\n\n1/0",
+            "%%sensor broken --job nightly\n\nprint('looked')\n1/0",
+            "import nbpipe",
+            STARTS,
         ],
     )
     return shop
@@ -43,11 +51,19 @@ def test_a_trial_shows_what_would_be_launched_and_records_nothing(sensors, termi
 
 
 def test_a_trial_of_one_that_fails_names_the_line(sensors, terminal):
-    found = terminal.json("sensor", "tick", "broken")
-    assert (found["status"], found["reason"]) == (
+    answer = terminal("sensor", "tick", "broken", "--json")
+    found = json.loads(answer.out)
+    assert (answer.status, found["status"], found["reason"]) == (
+        1,
         "failed",
-        "sensors.ipynb, cell 4, line 3: ZeroDivisionError: division by zero",
+        "sensors.ipynb, cell 4, line 4: ZeroDivisionError: division by zero",
     )
+
+
+def test_what_a_sensor_would_start_itself_is_not_started(sensors, terminal):
+    found = terminal.json("sensor", "tick", "starts")
+    assert (found["status"], found["output"].count("does nothing in a sensor")) == ("skipped", 3)
+    assert terminal.json("runs") == []
 
 
 def test_a_trial_of_one_that_waits_for_assets(sensors, terminal):
