@@ -15,8 +15,7 @@ INBOX = (
 )
 
 STARTS = (
-    "%%sensor starts --job nightly\nnbpipe.materialize('orders')\n%materialize orders\n"
-    "!nbpipe materialize orders\nNone"
+    "%%sensor starts --job nightly\nnbpipe.materialize('orders')\n%materialize orders\n!nbpipe materialize orders\nNone"
 )
 
 
