@@ -25,13 +25,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from nbpipe.core.reading.options import parse_duration
+from nbpipe.core.reading.options import LONGEST, parse_duration
 from nbpipe.core.sizes import parse_memory
 
+#: Rows; a larger number is no wish, and not every database could read it.
+_MOST = 1_000_000_000
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
-_Limit = Annotated[float, msgspec.Meta(gt=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=LONGEST)]
+_Limit = Annotated[float, msgspec.Meta(gt=0, le=LONGEST)]
 _Number = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -73,7 +75,7 @@ class Keep:
         """
         if value == "forever":
             return cls()
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST:
             return cls(number=value)
         try:
             return cls(seconds=parse_duration(value if isinstance(value, str) else ""))

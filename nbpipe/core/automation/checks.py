@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nbpipe.core.automation.definitions import JobDef, ScheduleDef, SensorDef
+from nbpipe.core.automation.definitions import HIGHEST_PRIORITY, JobDef, ScheduleDef, SensorDef
 from nbpipe.core.selection_syntax import parse_selection
 from nbpipe.errors import DeclarationError, SelectionError
 
@@ -53,6 +53,8 @@ def check_job(job: JobDef) -> None:
         raise DeclarationError("a job needs something to run: a selection of assets, or a notebook")
     if job.retries == 0 and (job.retry_delay or job.backoff != "constant"):
         raise DeclarationError("a delay and a backoff do nothing without retries: say how many")
+    if abs(job.priority) > HIGHEST_PRIORITY:
+        raise DeclarationError(f"a priority is a whole number from {-HIGHEST_PRIORITY:,} to {HIGHEST_PRIORITY:,}")
 
 
 def check_schedule(schedule: ScheduleDef) -> None:

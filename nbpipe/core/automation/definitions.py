@@ -13,6 +13,8 @@ Catchup: TypeAlias = Literal["none", "last", "all"] | int
 
 EVERY = 30.0
 """Seconds between two evaluations of a sensor, unless it says something else."""
+HIGHEST_PRIORITY = 1_000_000
+"""The lowest is as far below 0; every database can keep them."""
 TIMEOUT = 60.0
 """Seconds that one evaluation may take, unless it says something else."""
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from nbpipe.core.automation.definitions import HIGHEST_PRIORITY
 from nbpipe.core.parameters import canonical
 from nbpipe.errors import DefinitionError
 
@@ -125,8 +126,11 @@ def _check(wish: RunRequest) -> None:
     if not isinstance(selection, str | None):
         raise DefinitionError(f"a selection is a text, this is {_shown(selection)}")
     priority: object = wish.priority
-    if not isinstance(priority, int | None):
-        raise DefinitionError(f"a priority is a whole number, this is {_shown(priority)}")
+    if not (priority is None or (isinstance(priority, int) and abs(priority) <= HIGHEST_PRIORITY)):
+        raise DefinitionError(
+            f"a priority is a whole number from {-HIGHEST_PRIORITY:,} to {HIGHEST_PRIORITY:,}, this is "
+            f"{_shown(priority)}"
+        )
     for name, value in _items(wish.parameters, "parameters"):
         if canonical(value) is None:
             raise DefinitionError(

@@ -23,6 +23,9 @@ HELP = "--help"
 #: Which partitions there are, for `--partitions`.
 PARTITION_KINDS = ("hourly:", "daily:", "weekly:", "monthly:", "cron(", "static:", "dynamic:")
 
+LONGEST = 1e9
+"""Seconds; no duration is longer, so that adding it to a moment always gives one."""
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -175,7 +178,7 @@ def _positive(word: str, expected: str, *, zero: bool = False) -> float:
         number = float(word)
     except ValueError:
         number = -1.0
-    if not (0 < number < float("inf") or (zero and number == 0)):
+    if not (0 < number <= LONGEST or (zero and number == 0)):
         raise ValueError(expected)
     return number
 
@@ -189,7 +192,10 @@ def parse_duration(word: str) -> float:
     expected = "a duration such as 90s, 30m, 12h, 1d or 2w"
     if word[-1:] not in _UNITS:
         raise ValueError(expected)
-    return _positive(word[:-1], expected) * _UNITS[word[-1]]
+    seconds = _positive(word[:-1], expected) * _UNITS[word[-1]]
+    if seconds > LONGEST:
+        raise ValueError(expected)
+    return seconds
 
 
 def read_backoff(word: str) -> str:

@@ -47,6 +47,8 @@ def test_answers(value: Any, expected: Answer):
         ([A, "b"], "is 'b' (str) in its list"),
         (RunRequest(run_key=""), "a run key is a text of 1 to 500 characters"),
         (RunRequest(run_key="x" * 501), "a run key is a text of 1 to 500 characters"),
+        (RunRequest(priority=2**63), "a priority is a whole number from -1,000,000 to 1,000,000, this is 922"),
+        (RunRequest(priority=1.5), "a priority is a whole number"),
         (RunRequest(partition_key=3), "a partition key is a text, this is 3 (int)"),
     ],
 )

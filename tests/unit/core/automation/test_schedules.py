@@ -157,6 +157,9 @@ def test_bad_moments_and_dates():
     check_exclusion("02-29")
     with pytest.raises(DeclarationError, match="is no moment"):
         check_moment("tomorrow")
+    for moment in ("0001-01-01", "9999-12-31T23:59"):  # in some time zones these can't be told
+        with pytest.raises(DeclarationError, match="is no moment"):
+            check_moment(moment)
     with pytest.raises(DeclarationError, match="is no date"):
         check_exclusion("13-24")
 

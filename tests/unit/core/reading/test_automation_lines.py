@@ -102,6 +102,8 @@ WRONG = [
     ("%job", "n a --xyzzy", "there is no option --xyzzy; %job --help lists them", 4),
     ("%job", "n a --retries x", "--retries takes a whole number from 0, not 'x'", 14),
     ("%job", "n a --priority high", "--priority takes a whole number, not 'high'", 15),
+    ("%job", "n a --priority 99999999999", "a priority is a whole number from -1,000,000 to 1,000,000", None),
+    ("%job", "n a --timeout 1e300", "--timeout takes seconds, a number above 0", 14),
     ("%job", "n a --param 1=2", "parameter name '1' is not a Python name", 12),
     ("%job", "n a --param k=1 --param k=2", "--param k=... is given twice", 24),
     ("%job", "n a --backoff linear", "do nothing without retries", None),

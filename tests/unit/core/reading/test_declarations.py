@@ -71,6 +71,7 @@ def test_a_declaration_is_read(line, names, options):
         ("a --timeout inf", "--timeout takes seconds, a number above 0", 12),
         ("a --timeout nan", "--timeout takes seconds, a number above 0", 12),
         ("a --fresh-for 3", "--fresh-for takes a duration such as 90s", 14),
+        ("a --fresh-for 99999999w", "--fresh-for takes a duration", 14),
         ("a --fresh-for 0d", "--fresh-for takes a duration", 14),
         ("a --backoff never", "--backoff takes exponential or linear", 12),
         ("a --backoff linear", "do nothing without --retries", None),
