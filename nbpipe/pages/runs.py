@@ -133,7 +133,7 @@ def _notebook(record: str) -> str:
 def _took(row: RunRow) -> str:
     if row.started_at is None or row.ended_at is None:
         return ""
-    return f"{(row.ended_at - row.started_at).total_seconds():.1f} s"
+    return f"{max((row.ended_at - row.started_at).total_seconds(), 0.0):.1f} s"  # the clock may have been set back
 
 
 def _some(assets: Sequence[str]) -> str:

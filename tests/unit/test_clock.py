@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from nbpipe import clock
 from nbpipe.testing import ClockFile
 
+_READS = re.compile(
+    r"\btime\.(time|monotonic|sleep|perf_counter|process_time)(_ns)?\(|\bdatetime\.(now|utcnow|today)\(|(?<!`)\bdate\.today\("
+)
 _ASK = """
 import sys
 from nbpipe import clock
@@ -33,6 +38,12 @@ def time(tmp_path, monkeypatch):
     made.pass_by = pass_by
     yield made
     clock.follow(None)
+
+
+def test_nobody_else_reads_the_clock():
+    package = Path(clock.__file__).parent
+    texts = {str(file.relative_to(package)): file.read_text(encoding="utf-8") for file in package.rglob("*.py")}
+    assert [name for name, text in texts.items() if _READS.search(text)] == ["clock.py"]
 
 
 def test_without_a_file_time_is_that_of_the_system():
