@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from nbpipe.core.keys import UNPARTITIONED
 from nbpipe.core.partitions.mappings import DimensionMapping, gives_one
 from nbpipe.core.partitions.registries import KeyRegistry
-from nbpipe.core.partitions.sets import Dimension, ListedDimension, Outer, PartitionSet
+from nbpipe.core.partitions.sets import Dimension, ListedDimension, Outer, PartitionSet, TimeDimension
 from nbpipe.core.partitions.subsets import Families, PartitionSubset, box, union
 
 #: The partitions of an asset that has none: one, with an empty key.
@@ -126,6 +126,23 @@ class Link(msgspec.Struct, frozen=True):
                 else:
                     found[index] = BitMap(_ordinals(dimension, part.keys))
         return found
+
+
+def first_fed(link: Link) -> str | None:
+    """Return the first key of a dimension of time to which the upstream gives anything, if it begins too late for some.
+
+    None: it does not begin later than the asset, or not so much that it matters. Empty: it gives nothing to any.
+    """
+    for part, up in zip(link.parts, link.up.dimensions, strict=True):
+        if not (isinstance(part, Pair) and isinstance(up, TimeDimension)):
+            continue
+        down = link.down.dimensions[part.dimension]
+        if not isinstance(down, TimeDimension) or up.grain.start(up.first) <= down.grain.start(down.first):
+            continue
+        if not part.mapping.upstream(BitMap((down.first,))):
+            reached = part.mapping.downstream(BitMap((up.first,)))
+            return down.key(reached.min()) if reached else ""
+    return None
 
 
 def _is_one(part: Part) -> bool:

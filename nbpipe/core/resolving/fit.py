@@ -1,12 +1,14 @@
 """Do the partitions of assets fit those of what they read? Asked where all assets of a project are known.
 
+A link that fits may still leave out the first partitions of an asset, if what it reads begins later: that is a warning.
+
 A project without partitions pays one look at each asset; the algebra of partitions is loaded when there are some.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nbpipe.core.definitions import AssetSpec, CellRef, Diagnostic
 from nbpipe.core.reading.notebooks import NotebookFacts
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
 
 CODE = "mapping"
 
+_Alike = tuple[str | None, str | None, str | None]
+"""Partitions of the upstream and of the asset, and the mapping between them."""
+
 Known = Callable[[str], AssetSpec | None]
 """Looks an asset up; None for one that is not defined, or whose declaration can't be read."""
 
 
 def misfits(specs: Iterable[AssetSpec], known: Known, notebooks: Mapping[str, NotebookFacts]) -> Iterator[Diagnostic]:
-    """Yield an error for each link between assets that doesn't fit their partitions.
+    """Yield an error for each link between assets that doesn't fit their partitions, and warnings of others.
 
     Links to and from assets that are not known are left alone: another error is about them. Whether registered keys
     exist plays no part.
@@ -46,8 +51,10 @@ def misfits(specs: Iterable[AssetSpec], known: Known, notebooks: Mapping[str, No
             message = _idle(spec, upstream)
             if message is None and (spec.options.partitions or upstream.options.partitions):
                 message = linker.misfit(spec, upstream)
+                if message is None and (caution := linker.caution(spec, upstream)):
+                    yield _diagnostic(spec, caution, notebooks, severity="warning")
             if message is not None:
-                yield _error(spec, message, notebooks)
+                yield _diagnostic(spec, message, notebooks)
 
 
 def _concerned(spec: AssetSpec, known: Known) -> bool:
@@ -76,7 +83,8 @@ class _Linker:
     def __init__(self) -> None:
         self._declared: dict[str, str] = {}
         self._book: PartitionBook | None = None
-        self._fine: set[tuple[str | None, str | None, str | None]] = set()
+        self._fine: set[_Alike] = set()
+        self._first: dict[_Alike, str | None] = {}
 
     def misfit(self, spec: AssetSpec, upstream: AssetSpec) -> str | None:
         """Say why the partitions of two assets, or of one and its earlier ones, don't fit."""
@@ -94,6 +102,23 @@ class _Linker:
         self._fine.add(alike)
         return None
 
+    def caution(self, spec: AssetSpec, upstream: AssetSpec) -> str | None:
+        """Say which first partitions of an asset find nothing of another one, because that begins later."""
+        if spec.key == upstream.key or None in (spec.options.partitions, upstream.options.partitions):
+            return None
+        from nbpipe.core.partitions.links import first_fed
+
+        link = self._sets().link(spec, upstream.key)
+        alike = (upstream.options.partitions, spec.options.partitions, dict(spec.options.map).get(upstream.key))
+        if alike not in self._first:
+            self._first[alike] = first_fed(link)
+        first = self._first[alike]
+        if first is None:
+            return None
+        which = f"partitions of {spec.key} before {first}" if first else f"no partition of {spec.key}"
+        verb = "find nothing of it" if first else "finds any of it"
+        return f"{upstream.key} begins later than {spec.key}: {which} {verb}. Begin both at the same time"
+
     def _sets(self) -> PartitionBook:
         if self._book is None:
             from nbpipe.core.partitions.book import PartitionBook
@@ -102,15 +127,21 @@ class _Linker:
         return self._book
 
 
-def _error(spec: AssetSpec, message: str, notebooks: Mapping[str, NotebookFacts]) -> Diagnostic:
+def _diagnostic(
+    spec: AssetSpec,
+    message: str,
+    notebooks: Mapping[str, NotebookFacts],
+    *,
+    severity: Literal["error", "warning"] = "error",
+) -> Diagnostic:
     cell = next(cell for cell in notebooks[spec.cell.notebook].cells if cell.index == spec.cell.index)
     return Diagnostic(
-        severity="error",
+        severity=severity,
         code=CODE,
         message=message,
         notebook=spec.cell.notebook,
         cell_id=spec.cell.cell_id,
         cell=spec.cell.index + 1,
         line=declaring_line(cell),
-        assets=spec.siblings,
+        assets=spec.siblings if severity == "error" else (),
     )

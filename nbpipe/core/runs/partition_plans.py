@@ -46,6 +46,8 @@ class PlannedPartitions(msgspec.Struct, frozen=True, kw_only=True):
     """See `RunPlan.sets`."""
     idle: frozenset[str] = frozenset()
     """Selected assets that are not executed: no partition of them is, or of what they read there is none."""
+    unfed: frozenset[tuple[str, str]] = frozenset()
+    """Assets whose chosen partitions are fed by none of an upstream that was never executed, and that upstream."""
     notes: tuple[str, ...] = ()
 
 
@@ -136,11 +138,28 @@ def plan_partitions(
             if book.of(key) is not None
         },
         idle=frozenset(idle),
+        unfed=_unfed(definitions, subsets, request),
         notes=(
             *(f"left out: {lacking_text(one, request.now)}" for one in choice.left_out),
             *(f"left out: {key} needs {above}, which has no value" for key, above in idle.items() if above),
         ),
     )
+
+
+def _unfed(
+    definitions: Definitions, subsets: Mapping[str, PartitionSubset], request: PartitionRequest
+) -> frozenset[tuple[str, str]]:
+    """Find the pairs of `PlannedPartitions.unfed`: they lie before the first partition of the upstream, say."""
+    found = set()
+    for key, subset in subsets.items():
+        spec = definitions.assets[key]
+        for above in spec.upstream:
+            if request.book.of(above) is None or above in subsets or request.executed.get(above):
+                continue
+            link = request.book.link(spec, above)
+            if not link.lenient and not link.upstream_of(subset, request.now):
+                found.add((key, above))
+    return frozenset(found)
 
 
 def _idle(

@@ -71,6 +71,7 @@ def plan_run(
         _Present(materialized, partitions),
         selection,
         partitioned=planned.sets if planned is not None else (),
+        unfed=planned.unfed if planned is not None else (),
         words=partitions.words if partitions is not None else "",
     )
     chosen = frozenset(keys)

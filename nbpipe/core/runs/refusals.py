@@ -52,6 +52,7 @@ def refuse_missing_upstream(
     selection: str,
     *,
     partitioned: Container[str] = (),
+    unfed: Container[tuple[str, str]] = (),
     words: str = "",
 ) -> None:
     """Refuse to start what would find no value of something upstream.
@@ -63,6 +64,7 @@ def refuse_missing_upstream(
         materialized: those that have a value.
         selection: as written.
         partitioned: those that have partitions.
+        unfed: see `PlannedPartitions`.
         words: what was written about partitions besides.
 
     Raises:
@@ -73,9 +75,10 @@ def refuse_missing_upstream(
     pending = list(selected)
     for key in pending:  # grows while it is walked
         for above in graph.upstream(key):
-            if above not in chosen and above not in missing and above not in materialized:
-                missing[above] = key
-                pending.append(above)
+            if above in chosen or above in missing or above in materialized or (key, above) in unfed:
+                continue
+            missing[above] = key
+            pending.append(above)
     if not missing:
         return
     names = graph.arrange(missing)

@@ -257,6 +257,32 @@ def test_nothing_is_wrong(cells):
     assert define(*cells).diagnostics == ()
 
 
+@pytest.mark.parametrize(
+    ("up", "down", "rule", "told"),
+    [
+        ("daily:2024-01-05", "daily:2024-01-01", "", "partitions of a before 2024-01-05 find nothing"),
+        ("daily:2024-01-05", "daily:2024-01-01", "offset(-1)", "partitions of a before 2024-01-06 find nothing"),
+        ("daily:2024-01-05", "hourly:2024-01-04T20", "", "partitions of a before 2024-01-05T00 find nothing"),
+        ("daily:2024-01-10", "weekly:2024-01-01", "", "partitions of a before 2024-01-08 find nothing"),
+        ("d=daily:2024-01-05 x s=static:x", "daily:2024-01-01", "", "before 2024-01-05 find nothing"),
+        ("daily:2024-02-05", "daily:2024-01-01..2024-01-31", "", "no partition of a finds any of it"),
+        ("daily:2024-01-05", "weekly:2024-01-01", "", None),
+        ("daily:2024-01-01", "daily:2024-01-05", "", None),
+        ("daily:2024-01-01", "daily:2024-01-01", "offset(-1)", None),
+        ("daily:2024-01-05", "daily:2024-01-01", "latest", None),
+        ("daily:2024-01-05", "daily:2024-01-01", "all", None),
+        ("daily:2024-01-05", "static:x,y", "all", None),
+    ],
+)
+def test_an_upstream_that_begins_too_late_is_a_warning(up, down, rule, told):
+    mapping = f" --map b={rule}" if rule else ""
+    found = define(f"%%asset b --partitions {up}\n1", f"%%asset a --partitions {down}{mapping}\nb").diagnostics
+    assert [(each.severity, each.code, each.cell, each.line, each.assets) for each in found] == (
+        [("warning", "mapping", 2, 1, ())] if told else []
+    )
+    assert all(told in each.message for each in found)
+
+
 def test_links_between_notebooks_are_checked_where_they_are_read():
     definitions = define(f"%%asset a {LISTED}\nb", others={"other.ipynb": [f"%%asset b {DAILY}\n1"]})
     diagnostic = found(definitions, "mapping")

@@ -63,6 +63,16 @@ def test_days_and_their_months_run_together_and_what_is_incomplete_is_left_out()
     assert found.notes == ("left out: month@2024-02-01 needs 2024-02-11..2024-02-29 of day, which have no value",)
 
 
+def test_partitions_that_no_partition_upstream_feeds_need_none_of_it():
+    late = (asset("late", "", "daily:2024-01-05"), asset("day", "late", DAILY, index=1), asset("all", "late", index=2))
+    found = plan("day", "2024-01-01..2024-01-04", specs=late)
+    assert found.partitions == {"day": ("2024-01-01..2024-01-04",)}
+    with pytest.raises(RefusedError, match="day@2024-01-05 needs 2024-01-05 of late"):
+        plan("day", "2024-01-05", specs=late)
+    with pytest.raises(RefusedError, match="all needs late, which has never been materialized"):
+        plan("all", specs=late)
+
+
 def test_an_asset_of_which_nothing_is_executed_is_not_in_the_plan():
     found = plan("day month", "2024-01-05")
     assert [spec.key for spec in found.assets] == ["day"]
