@@ -10,8 +10,10 @@ from typing import Any, TypedDict
 
 from playwright.sync_api import ConsoleMessage, Locator, Page
 
-#: Milliseconds; conditions are awaited, so that only a failing test takes that long.
-PATIENCE = 60_000
+#: Milliseconds; conditions are awaited, so that only a failing test takes that long. A run takes its time on a machine
+#: that is busy with other tests, and a backfill of many runs takes more of it.
+PATIENCE = 180_000
+PATIENCE_WITH_BACKFILLS = 400_000
 
 _OPEN = "path => window.jupyterapp.commands.execute('docmanager:open', {path, factory: 'Notebook'}).then(() => null)"
 _READY = """async () => {

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.notebooks import read_notebook
-from tests.ui.lab import PATIENCE, Lab
+from tests.ui.lab import PATIENCE, PATIENCE_WITH_BACKFILLS, Lab
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CELLS = [cell["id"] for cell in read_notebook(NOTEBOOKS / "03_partitions.ipynb")["cells"]]
@@ -42,7 +42,8 @@ def test_the_picture_of_days_follows_the_backfill_until_it_has_ended(ran):
     expect(legend).to_contain_text("365 partitions")
     expect(legend).to_contain_text("failed 2")
     backfill = ran.page.locator(f'[data-windowed-list-index="{CELLS.index("backfill-missing")}"]')
-    expect(backfill).to_contain_text("backfill of weather months kinds climate (missing): failed")
+    ended = "backfill of weather months kinds climate (missing): failed"
+    expect(backfill).to_contain_text(ended, timeout=PATIENCE_WITH_BACKFILLS)
     expect(backfill).to_contain_text("2 failed")
 
 
