@@ -1,4 +1,7 @@
-"""What a range run costs beside a plain loop that writes the same files; a run of one partition, beside a notebook."""
+"""What a range run costs beside a plain loop that writes the same files; a run of one partition, beside a notebook.
+
+And what the process that drives a backfill computes for each of its runs, beside carrying it out.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,22 @@ from datetime import date, timedelta
 
 import pytest
 
+from nbpipe.commands.backfill_drafts import Wish, record
+from nbpipe.commands.backfill_project import SavedProject
 from nbpipe.commands.materialize import carry_out, prepare
 from nbpipe.commands.workspace import Workspace
+from nbpipe.core.backfills.targets import Asked
+from nbpipe.daemon.backfills import BackfillDriver
 from tests.benchmarks.figures import alternate, slowness
 from tests.notebooks import write_notebook
 from tests.steps import in_step
+from tests.unit.daemon.fakes import FakeRuns, succeed
 
 pytestmark = [pytest.mark.benchmarks, pytest.mark.timeout(900)]
 
 PARTITIONS = 1_000
 PAIRS = 15
+RUNS = 200
 
 SETUP = """
 import pandas as pd
@@ -100,3 +109,31 @@ def test_a_run_of_one_partition_against_the_same_notebook_without(tmp_path, figu
     figures.note("one partition: beyond the same notebook without, time on the clock", wall)
     limit = 20 * statistics.median(slow)
     figures.check("one partition: beyond the same notebook without, CPU time", computing, limit)
+
+
+class MeasuredRuns(FakeRuns):
+    """Runs without kernels; knows what carrying them out has computed, in seconds."""
+
+    computed = 0.0
+
+    def start(self, run_id, *, parallel, done):
+        began = time.process_time()
+        super().start(run_id, parallel=parallel, done=done)
+        self.computed += time.process_time() - began
+
+
+def test_what_drives_a_backfill_computes_little_for_each_of_its_runs(tmp_path, figures):
+    """Of ten years, some days are computed, each in a run of its own: planned, recorded, and seen to its end."""
+    write_notebook(tmp_path / "a.ipynb", ["%%asset days --partitions daily:2013-01-01..2023-12-31\ndays = 1"])
+    (tmp_path / "nbpipe.toml").touch()
+    last = date(2013, 1, 1) + timedelta(days=RUNS - 1)
+    with Workspace.open(tmp_path) as workspace:
+        wish = Wish(selection="days", asked=Asked(ranges=f"2013-01-01..{last.isoformat()}"))
+        backfill, _ = record(workspace, wish)
+        runs = MeasuredRuns(workspace.store, succeed)
+        driver = BackfillDriver(workspace.store, SavedProject(workspace), runs, root=workspace.root, parallel=1)
+        slow, began = slowness(time.process_time), time.process_time()
+        found = driver.work(backfill.id)
+        computed = time.process_time() - began - runs.computed
+    assert (found.status, found.done, len(runs.runs)) == ("success", RUNS, RUNS)
+    figures.check("a backfill: its own part in a run of one partition, CPU time", computed * 1000 / RUNS, 20 * slow)

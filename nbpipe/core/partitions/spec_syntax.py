@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,9 @@ _KINDS = (*_GRAINS, "cron", "static", "dynamic")
 _EXAMPLE = "for example daily:2024-01-01"
 
 
+@lru_cache(maxsize=1024)
 def parse_partitions(text: str) -> PartitionSet:
-    """Read a set of partitions.
+    """Read a set of partitions; the same text gives the same set, which nothing changes.
 
     Raises:
         DeclarationError: with the column of the trouble, the text with a mark below it, and what to write.
