@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from nbpipe import clock
+from nbpipe.commands.daemon_presence import leader
 from nbpipe.commands.schedule_history import TickRow, states, tick_rows
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.automation.definitions import Catchup, JobDef, ScheduleDef, SensorDef
@@ -71,6 +72,8 @@ class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True):
     """Its last tick."""
     next: datetime | None = None
     """When it ticks next, if it is on."""
+    daemon: bool = False
+    """A daemon is there to act on it."""
     declared_in: str | None = None
     cell_id: str | None = None
     error: str | None = None
@@ -97,6 +100,8 @@ class SensorRow(msgspec.Struct, frozen=True, kw_only=True):
     last: TickRow | None = None
     """Its last tick."""
     cursor: str | None = None
+    daemon: bool = False
+    """A daemon is there to ask it."""
     declared_in: str | None = None
     cell_id: str | None = None
     error: str | None = None
@@ -133,9 +138,11 @@ def job_rows(workspace: Workspace) -> list[JobRow]:
 
 def schedule_rows(workspace: Workspace) -> list[ScheduleRow]:
     """Return all schedules by name."""
-    kept, now = states(workspace), clock.now()
+    kept, now, daemon = states(workspace), clock.now(), leader(workspace) is not None
     found = [
-        _with_history(workspace, _schedule_row(schedule), schedule, kept.get(("schedule", schedule.name)), now)
+        _with_history(
+            workspace, _schedule_row(schedule, daemon=daemon), schedule, kept.get(("schedule", schedule.name)), now
+        )
         for schedule in workspace.definitions.schedules.values()
     ]
     broken = dict(_unusable(workspace, "schedule"))
@@ -149,9 +156,9 @@ def schedule_rows(workspace: Workspace) -> list[ScheduleRow]:
 
 def sensor_rows(workspace: Workspace) -> list[SensorRow]:
     """Return all sensors by name."""
-    kept = states(workspace)
+    kept, daemon = states(workspace), leader(workspace) is not None
     found = [
-        _with_ticks(workspace, sensor, kept.get(("sensor", sensor.name)))
+        _with_ticks(workspace, _sensor_row(sensor, daemon=daemon), sensor, kept.get(("sensor", sensor.name)))
         for sensor in workspace.definitions.sensors.values()
     ]
     broken = (SensorRow(name=name, error=text) for name, text in _unusable(workspace, "sensor"))
@@ -210,15 +217,15 @@ def _with_history(
     return msgspec.structs.replace(row, on=on, last=last[0] if last else None, next=coming[0] if coming else None)
 
 
-def _with_ticks(workspace: Workspace, sensor: SensorDef, state: AutomationState | None) -> SensorRow:
+def _with_ticks(workspace: Workspace, row: SensorRow, sensor: SensorDef, state: AutomationState | None) -> SensorRow:
     """Return a row with what the state store knows."""
     on = not sensor.stopped if state is None or state.on is None else state.on
     last = tick_rows(workspace, "sensor", sensor.name, 1)
     cursor = None if state is None else state.cursor
-    return msgspec.structs.replace(_sensor_row(sensor), on=on, last=last[0] if last else None, cursor=cursor)
+    return msgspec.structs.replace(row, on=on, last=last[0] if last else None, cursor=cursor)
 
 
-def _schedule_row(schedule: ScheduleDef) -> ScheduleRow:
+def _schedule_row(schedule: ScheduleDef, *, daemon: bool) -> ScheduleRow:
     from nbpipe.core.automation.schedules import words
 
     return ScheduleRow(
@@ -232,12 +239,13 @@ def _schedule_row(schedule: ScheduleDef) -> ScheduleRow:
         exclude=schedule.exclude,
         catchup=schedule.catchup,
         stopped=schedule.stopped,
+        daemon=daemon,
         declared_in=schedule.cell.notebook if schedule.cell else None,
         cell_id=schedule.cell.cell_id if schedule.cell else None,
     )
 
 
-def _sensor_row(sensor: SensorDef) -> SensorRow:
+def _sensor_row(sensor: SensorDef, *, daemon: bool) -> SensorRow:
     return SensorRow(
         name=sensor.name,
         kind=sensor.kind,
@@ -249,6 +257,7 @@ def _sensor_row(sensor: SensorDef) -> SensorRow:
         jobs=sensor.jobs,
         notify=sensor.notify,
         stopped=sensor.stopped,
+        daemon=daemon,
         declared_in=sensor.cell.notebook if sensor.cell else None,
         cell_id=sensor.cell.cell_id if sensor.cell else None,
     )

@@ -12,6 +12,7 @@ import msgspec
 
 from nbpipe.commands.surface import current_surface, does_nothing_here
 from nbpipe.commands.workspace import Workspace
+from nbpipe.core.counted import counted
 from nbpipe.core.runs.tasks import DEFAULT_KERNEL
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def command(workspace: Workspace, *, once: bool, until_idle: bool, on_stop: str)
         if on_stop == "finish":
             _finish(processes, bell, log)
         left = tuple(run_id for run_id, started in processes.runs.items() if started.code is None)
-        log(f"stopped{f'; {len(left)} runs go on' if left else ''}", event="stopped")
+        log("stopped" + (f"; {counted(len(left), 'run')} still under way" if left else ""), event="stopped")
     return DaemonEnd(left_running=left)
 
 
@@ -123,7 +124,10 @@ def _finish(processes: Processes, bell: Bell, log: Log) -> None:
     """Wait until the runs that were started have ended, or somebody asks a second time."""
     running = [started for started in processes.runs.values() if started.code is None]
     if running:
-        log(f"waiting for {len(running)} runs to end; a second signal leaves them to themselves", event="finishing")
+        log(
+            f"waiting for {counted(len(running), 'run')} to end; a second signal leaves them to themselves",
+            event="finishing",
+        )
     while any(started.code is None for started in running):
         if "stop" in bell.wait(_GLANCE):
             return

@@ -14,6 +14,7 @@ from nbpipe.commands.workspace import Workspace
 from nbpipe.core.automation.definitions import SensorDef
 from nbpipe.core.automation.evaluations import Evaluated, Evaluation, Program, programs_of, unpacked
 from nbpipe.core.automation.requests import Answer, RunRequest
+from nbpipe.core.counted import counted
 from nbpipe.errors import NbpipeError, RefusedError, UnknownNameError
 
 #: Requests that are planned, to see whether they could be run; and shown.
@@ -149,7 +150,11 @@ def _of_events(workspace: Workspace, sensor: SensorDef, cursor: str | None) -> T
     found = Evaluated(id="", status="answered", answer=Answer(), cursor=str(seen.upto))
     trial = trial_of(workspace, sensor, found, before=cursor)
     runs = _runs(workspace, sensor, seen.answer, clock.now())
-    told = f"{', '.join(sensor.notify)} would be told of {len(seen.runs)} runs" if seen.runs and sensor.notify else None
+    told = (
+        f"{', '.join(sensor.notify)} would be told of {counted(len(seen.runs), 'run')}"
+        if seen.runs and sensor.notify
+        else None
+    )
     return msgspec.structs.replace(
         trial,
         status="launched" if runs else "skipped",

@@ -10,6 +10,7 @@ import msgspec
 
 from nbpipe import clock
 from nbpipe.core.automation.definitions import JobDef, ScheduleDef, SensorDef
+from nbpipe.core.counted import counted
 from nbpipe.core.definitions import Definitions, unreadable_notebooks
 from nbpipe.daemon.last_good import LastGood
 from nbpipe.daemon.parts import Duty
@@ -90,8 +91,8 @@ class Notebooks:
             self._duty.log(text, level="warning", event="definitions")
         self._said = frozenset(troubles)
         self._duty.log(
-            f"{len(kept.notebooks)} notebooks: {len(kept.jobs)} jobs, {len(kept.schedules)} schedules, "
-            f"{len(kept.sensors)} sensors",
+            f"{counted(len(kept.notebooks), 'notebook')}: {counted(len(kept.jobs), 'job')}, "
+            f"{counted(len(kept.schedules), 'schedule')}, {counted(len(kept.sensors), 'sensor')}",
             event="definitions",
         )
 

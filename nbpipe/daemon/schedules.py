@@ -13,6 +13,7 @@ from nbpipe import clock
 from nbpipe.core.automation.definitions import JobDef, ScheduleDef
 from nbpipe.core.automation.records import AutomationState, Tick, TickStatus
 from nbpipe.core.automation.schedules import GRACE, Due, due, upcoming
+from nbpipe.core.counted import counted
 from nbpipe.core.ports import NewRun
 from nbpipe.core.records import kept_error
 from nbpipe.daemon.launching import created_at, discard, new_run, origin_of
@@ -194,9 +195,9 @@ class Schedules:
         ]
         self._duty.store.automation.missed(self._duty.lease, ticks)
         self._since[schedule.name] = found.missed[-1]
-        number = f"{'more than ' if found.more else ''}{len(ticks)}"
+        number = f"{'more than ' if found.more else ''}{counted(len(ticks), 'tick')}"
         self._duty.log(
-            f"schedule {schedule.name}: {number} ticks missed, the last at {found.missed[-1]:%Y-%m-%d %H:%M:%S} UTC",
+            f"schedule {schedule.name}: {number} missed, the last at {found.missed[-1]:%Y-%m-%d %H:%M:%S} UTC",
             level="warning",
             event="missed",
             schedule=schedule.name,

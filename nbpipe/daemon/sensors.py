@@ -19,6 +19,7 @@ from nbpipe.core.automation.definitions import SensorDef
 from nbpipe.core.automation.evaluations import Evaluated, Evaluation, Program, unpacked
 from nbpipe.core.automation.records import AutomationState
 from nbpipe.core.automation.requests import Answer
+from nbpipe.core.counted import counted
 from nbpipe.core.ports import CursorChange
 from nbpipe.daemon.notifying import News, tell
 from nbpipe.daemon.parts import Duty
@@ -326,9 +327,9 @@ class Sensors:
             watched.failures = 0
             self._cursors[sensor.name] = launch.cursor
         if recorded.status != "skipped":
-            number = f"launched {len(recorded.runs)} runs" if recorded.runs else f"{recorded.status}: {recorded.reason}"
+            launched = f"launched {counted(len(recorded.runs), 'run')}"
             self._duty.log(
-                f"sensor {sensor.name} {number}",
+                f"sensor {sensor.name} {launched if recorded.runs else f'{recorded.status}: {recorded.reason}'}",
                 level="error" if launch.failed else "info",
                 event="tick",
                 sensor=sensor.name,

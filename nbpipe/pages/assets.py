@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from nbpipe.core.counted import counted
 from nbpipe.core.partitions.counts import counts_text
 from nbpipe.pages.page import Block, Line, Page, Part, Style, Table, line
 
@@ -88,9 +89,9 @@ def diagnostics(found: Sequence[Diagnostic]) -> Page:
         return ["nothing is wrong with the definitions"]
     page = [item for each in found for item in _diagnostic(each)]
     errors = sum(each.severity == "error" for each in found)
-    counts = [f"{errors} error{'' if errors == 1 else 's'}"] if errors else []
+    counts = [counted(errors, "error")] if errors else []
     if len(found) > errors:
-        counts.append(f"{len(found) - errors} warning{'' if len(found) - errors == 1 else 's'}")
+        counts.append(counted(len(found) - errors, "warning"))
     return [*page, ", ".join(counts)]
 
 

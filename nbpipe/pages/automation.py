@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from nbpipe.core.counted import counted
 from nbpipe.pages.details import time_text
-from nbpipe.pages.page import Line, Page, Part, Style, Table, line
+from nbpipe.pages.page import Block, Line, Page, Part, Style, Table, line
 
 if TYPE_CHECKING:
     from nbpipe.commands.automation_rows import JobRow, ScheduleRow, SensorRow
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _TICK: Mapping[str, Style] = {"launched": "good", "skipped": "dim", "missed": "warn", "failed": "bad"}
 _CONFIGURATION = "nbpipe.toml"
+_NO_DAEMON = line(Part("no daemon is running: nothing happens until you start one with `nbpipe daemon`", "warn"))
+#: Characters of what is told of a tick that launched something.
+_ENOUGH = 60
 
 
 def jobs(rows: Sequence[JobRow]) -> Page:
@@ -33,7 +37,7 @@ def jobs(rows: Sequence[JobRow]) -> Page:
         for row in rows
         if row.error is None
     ]
-    return _page(("job", "runs", "run by", "declared in"), good, rows)
+    return [*([Table(("job", "runs", "run by", "declared in"), good)] if good else []), *_broken(rows)]
 
 
 def schedules(rows: Sequence[ScheduleRow]) -> Page:
@@ -42,43 +46,30 @@ def schedules(rows: Sequence[ScheduleRow]) -> Page:
         return [
             "no schedules: write %schedule NAME CRON --job JOB in a notebook cell, or [schedules.NAME] in nbpipe.toml"
         ]
-    good = [
-        (
-            Part(row.name, "strong"),
-            row.words,
-            f"job {row.job}" if row.job else row.selection or "",
-            row.declared_in or _CONFIGURATION,
-            Part("on", "good") if row.on else Part("stopped", "dim"),
-            Part("")
-            if row.last is None
-            else Part(f"{row.last.status} {time_text(row.last.scheduled_at)}", _TICK[row.last.status]),
-            "" if row.next is None else time_text(row.next),
-        )
-        for row in rows
-        if row.error is None
-    ]
-    return _page(("schedule", "when", "runs", "declared in", "", "last tick", "next tick"), good, rows)
+    page: list[str | Line | Block | Table] = []
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        if row.error is None:
+            coming = "" if row.next is None else f"  next {time_text(row.next)}"
+            page.append(
+                line(*_state(row, width), coming, *_last(row.last, None if row.last is None else row.last.scheduled_at))
+            )
+            page.append(_what(row.words, _runs(row.job, row.selection), row.declared_in))
+    return [*page, *_broken(rows), *_asleep(rows)]
 
 
 def sensors(rows: Sequence[SensorRow]) -> Page:
     """Show sensors, what they look at and what they run."""
     if not rows:
         return ["no sensors: write %%sensor NAME --job JOB in a notebook cell, or [sensors.NAME] in nbpipe.toml"]
-    good = [
-        (
-            Part(row.name, "strong"),
-            _watched(row),
-            ", ".join([*([f"job {row.job}"] if row.job else []), *(f"notification {name}" for name in row.notify)]),
-            row.declared_in or _CONFIGURATION,
-            Part("on", "good") if row.on else Part("stopped", "dim"),
-            Part("")
-            if row.last is None
-            else Part(f"{row.last.status} {time_text(row.last.at)}", _TICK[row.last.status]),
-        )
-        for row in rows
-        if row.error is None
-    ]
-    return _page(("sensor", "looks at", "runs", "declared in", "", "last tick"), good, rows)
+    page: list[str | Line | Block | Table] = []
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        if row.error is None:
+            told = [f"notification {name}" for name in row.notify]
+            page.append(line(*_state(row, width), *_last(row.last, None if row.last is None else row.last.at)))
+            page.append(_what(_watched(row), ", ".join(filter(None, (_runs(row.job), *told))), row.declared_in))
+    return [*page, *_broken(rows), *_asleep(rows)]
 
 
 def preview(data: Preview) -> Page:
@@ -93,32 +84,20 @@ def preview(data: Preview) -> Page:
 def switched(data: Switched) -> Page:
     """Show that a schedule or sensor was started or stopped."""
     page: Page = [line(f"{data.kind} ", Part(data.name, "strong"), " is ", "on" if data.on else "stopped")]
-    if data.on and not data.daemon:
-        page = [
-            *page,
-            line(Part("no daemon is running: nothing happens until you start one with `nbpipe daemon`", "warn")),
-        ]
-    return page
+    return [*page, *([] if data.daemon or not data.on else [_NO_DAEMON])]
 
 
-def ticks(rows: Sequence[TickRow]) -> Page:
-    """Show the ticks of a schedule or sensor, newest first."""
-    if not rows:
-        return ["no ticks yet"]
-    return [
-        Table(
-            ("due", "status", "runs", ""),
-            [
-                (
-                    time_text(row.scheduled_at),
-                    Part(row.status + (f" x {row.count}" if row.count > 1 else ""), _TICK[row.status]),
-                    " ".join(row.runs),
-                    " | ".join((row.reason or "").splitlines()),
-                )
-                for row in rows
-            ],
-        )
-    ]
+def schedule_ticks(rows: Sequence[TickRow]) -> Page:
+    """Show the ticks of a schedule, newest first."""
+    return _ticks("due", [(time_text(row.scheduled_at), row) for row in rows])
+
+
+def sensor_ticks(rows: Sequence[TickRow]) -> Page:
+    """Show the ticks of a sensor, newest first."""
+    return _ticks(
+        "asked",
+        [(_span(row.scheduled_at, row.at) if row.count > 1 else time_text(row.scheduled_at), row) for row in rows],
+    )
 
 
 def daemon_end(data: DaemonEnd) -> Page:  # noqa: ARG001 - its log has said it
@@ -126,17 +105,69 @@ def daemon_end(data: DaemonEnd) -> Page:  # noqa: ARG001 - its log has said it
     return []
 
 
-def _page(
-    columns: tuple[str, ...],
-    good: Sequence[tuple[Part | str, ...]],
-    rows: Sequence[JobRow] | Sequence[ScheduleRow] | Sequence[SensorRow],
-) -> Page:
-    broken = [
+def _ticks(when: str, rows: Sequence[tuple[str, TickRow]]) -> Page:
+    if not rows:
+        return ["no ticks yet"]
+    return [
+        Table(
+            (when, "status", "runs", ""),
+            [
+                (
+                    time,
+                    Part(row.status + (f" {counted(row.count, 'time')}" if row.count > 1 else ""), _TICK[row.status]),
+                    _listed(row.runs),
+                    _told(row),
+                )
+                for time, row in rows
+            ],
+        )
+    ]
+
+
+def _span(first: datetime, last: datetime) -> str:
+    """Write from when to when; the date once, if it is the same day."""
+    begin, end = time_text(first), time_text(last)
+    day = len("2024-05-01 ")
+    return f"{begin} until {end[day:] if end[:day] == begin[:day] else end}"
+
+
+def _listed(runs: Sequence[str]) -> str:
+    return " ".join(runs[:1]) + (f" and {len(runs) - 1:,} more" if len(runs) > 1 else "")
+
+
+def _told(row: TickRow) -> str:
+    """Return the reason in one line; of what was launched, the beginning is enough."""
+    reason = " | ".join((row.reason or "").splitlines())
+    return f"{reason[:_ENOUGH]}..." if row.status == "launched" and len(reason) > _ENOUGH else reason
+
+
+def _state(row: ScheduleRow | SensorRow, width: int) -> tuple[Part, ...]:
+    state = Part("on", "good") if row.on else Part("stopped", "dim")
+    return Part(row.name, "strong"), Part(" " * (width - len(row.name) + 2)), state
+
+
+def _last(tick: TickRow | None, at: datetime | None) -> tuple[Part, ...]:
+    return () if tick is None else (Part(f"  last {time_text(at)} "), Part(tick.status, _TICK[tick.status]))
+
+
+def _what(when: str, runs: str, declared_in: str | None) -> Line:
+    return line(f"{when}: {runs}  ", Part(f"({declared_in or _CONFIGURATION})", "dim"), indent=2)
+
+
+def _runs(job: str | None, selection: str | None = None) -> str:
+    return f"job {job}" if job else selection or ""
+
+
+def _broken(rows: Sequence[JobRow] | Sequence[ScheduleRow] | Sequence[SensorRow]) -> list[Line]:
+    return [
         Line((Part(row.name, "strong"), Part(" can't be used: ", "bad"), Part(row.error)))
         for row in rows
         if row.error is not None
     ]
-    return [*([Table(columns, good)] if good else []), *broken]
+
+
+def _asleep(rows: Sequence[ScheduleRow] | Sequence[SensorRow]) -> list[Line]:
+    return [_NO_DAEMON] if any(row.on for row in rows) and not any(row.daemon for row in rows) else []
 
 
 def _watched(row: SensorRow) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from nbpipe.core.counted import counted
 from nbpipe.core.partitions.counts import counts_text
 from nbpipe.core.records import Preview
 from nbpipe.core.references import reference_text
@@ -129,7 +130,7 @@ def _node(node: WhyNode, indent: int) -> Iterator[Line]:
     for reason in node.reasons if not node.partitions else ():
         yield line(reason, indent=indent + 4)
     for group in node.partitions:
-        number = f"{group.partitions:,} partition{'' if group.partitions == 1 else 's'}"
+        number = counted(group.partitions, "partition")
         yield line(f"{number}: {group.reason}", indent=indent + 4)
         ranges = (*group.ranges[:_MANY_RANGES], *(["…"] if group.more or len(group.ranges) > _MANY_RANGES else []))
         yield line(Part(", ".join(ranges), "dim"), indent=indent + 6)

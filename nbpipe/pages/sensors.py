@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from nbpipe.core.counted import counted
 from nbpipe.pages.page import Block, Page, Part, Style, Table, line
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def trial(data: Trial) -> Page:
     """Show what a sensor would launch."""
     words, style = _STATUS[data.status]
     new = data.requests - sum(run.known_run is not None for run in data.runs)
-    number = f" {new:,} run{'' if new == 1 else 's'}" if data.status == "launched" and data.requests else ""
+    number = f" {counted(new, 'run')}" if data.status == "launched" and data.requests else ""
     reason = f": {data.reason}" if data.reason else ""
     page: Page = [line("sensor ", Part(data.name, "strong"), " ", Part(words + number, style), reason)]
     if data.runs:

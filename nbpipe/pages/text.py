@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nbpipe.core.counted import counted
+
 #: Joiners inside emoji and scripts that need them; they move nothing on the screen.
 _HARMLESS = frozenset("\u200c\u200d")
 
@@ -36,6 +38,6 @@ def size_text(size: int) -> str:
     ['1 byte', '999 bytes', '20.5 kB', '5.0 MB']
     """
     if size < 1000:
-        return f"{size} byte{'' if size == 1 else 's'}"
+        return counted(size, "byte")
     exponent = next((n for n in (1, 2, 3) if size < 999.95 * 1000**n), 4)
     return f"{size / 1000**exponent:.1f} {('kB', 'MB', 'GB', 'TB')[exponent - 1]}"

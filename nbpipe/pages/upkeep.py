@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from nbpipe.core.counted import counted
 from nbpipe.core.references import reference_text
 from nbpipe.pages.page import Line, Page, Part, Style, line
 from nbpipe.pages.text import size_text
@@ -58,7 +59,7 @@ def wiped(found: Wiped) -> Page:
     removed = f"{found.values:,} {_values(found.values)} removed, {size_text(found.bytes)} freed"
     if found.partitions is None:
         return [f"{name}: {removed}"]
-    return [f"{name}: {found.partitions:,} partition{'' if found.partitions == 1 else 's'} forgotten, {removed}"]
+    return [f"{name}: {counted(found.partitions, 'partition')} forgotten, {removed}"]
 
 
 def collected(found: Collected) -> Page:

@@ -72,6 +72,8 @@ def test_schedules_are_listed_in_words(jobs, terminal):
     assert (daily["on"], noon["on"], noon["next"], daily["last"]) == (True, False, None, None)
     assert daily["next"] is not None
     assert "stopped" in out
+    assert (daily["daemon"], noon["daemon"]) == (False, False)
+    assert out.splitlines()[-1].startswith("no daemon is running")
 
 
 def test_sensors_are_listed_and_one_with_an_error_says_it(jobs, terminal):
@@ -81,7 +83,9 @@ def test_sensors_are_listed_and_one_with_an_error_says_it(jobs, terminal):
     assert (inbox["kind"], inbox["every"], inbox["timeout"], inbox["cell_id"]) == ("cell", 5.0, 60.0, "cell-3")
     out = terminal("sensor", "list").out
     assert "materializations of orders cleaned" in out
-    assert "its cell, every 5 s" in out
+    assert "its cell, every 5 s: job nightly  (jobs.ipynb)" in out
+    assert inbox["daemon"] is False
+    assert out.splitlines()[-1].startswith("no daemon is running")
     assert "bad can't be used: %sensor bad: there is no notification 'ops'" in out
 
 
