@@ -13,14 +13,15 @@ import msgspec
 
 from nbpipe import clock, settings
 from nbpipe.core.records import Run
-from nbpipe.errors import ExecutionError, NbpipeError
+from nbpipe.daemon.notify_problems import is_final, problem_text
+from nbpipe.errors import ExecutionError
 from nbpipe.loading.automation_tables import Notify
 
 #: Seconds before each further attempt.
 PAUSES = (1.0, 5.0)
 #: Seconds that a server has to answer.
 _PATIENCE = 20.0
-#: Characters of an error.
+#: Characters of a run's error.
 _LONGEST_ERROR = 500
 _WORDS = {"success": "succeeded", "failure": "failed", "canceled": "was canceled"}
 _USER_AGENT = "nbpipe"
@@ -86,7 +87,7 @@ def tell(name: str, notify: Notify, news: News, *, pauses: Sequence[float] = PAU
         news: what.
         pauses: seconds before each further attempt.
     """
-    secrets = settings.secret_values([notify.url, notify.host, notify.user, notify.password, notify.sender])
+    secrets = settings.secret_values(msgspec.structs.astuple(notify))
     error = ""
     for pause in (0.0, *pauses):
         clock.sleep(pause)
@@ -96,17 +97,12 @@ def tell(name: str, notify: Notify, news: News, *, pauses: Sequence[float] = PAU
             else:
                 _mail(notify, news)
         except Exception as problem:  # noqa: BLE001 - whatever a network comes up with: it must not end the daemon
-            words = " ".join(_words(problem).split())[:_LONGEST_ERROR]
-            error = settings.redacted(f"{name} could not be told: {type(problem).__name__}: {words}", secrets)
+            error = f"{name} could not be told: {problem_text(problem, secrets)}"
+            if is_final(problem):
+                return error
         else:
             return ""
     return error
-
-
-def _words(problem: Exception) -> str:
-    """Return what may be said of an error: one about a URL may quote a part of it, and the URL may be the secret."""
-    quotes = isinstance(problem, ValueError) or type(problem).__module__ == "http.client"
-    return "the url can't be used" if quotes and not isinstance(problem, NbpipeError) else str(problem)
 
 
 def _call(url: str, kind: str, news: News) -> None:
@@ -149,7 +145,10 @@ def _mail(notify: Notify, news: News) -> None:
         if notify.security == "starttls":
             server.starttls(context=context)
         if notify.user and notify.password:
-            server.login(settings.resolve_secrets(notify.user), settings.resolve_secrets(notify.password))
+            user, password = settings.resolve_secrets(notify.user), settings.resolve_secrets(notify.password)
+            if not (user + password).isascii():
+                raise ExecutionError("the user or the password has other characters than those of ASCII")
+            server.login(user, password)
         server.send_message(message)
 
 
