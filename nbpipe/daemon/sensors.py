@@ -7,7 +7,9 @@ queue that rings the daemon's bell. What waits for assets or runs looks at the s
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -26,7 +28,7 @@ from nbpipe.daemon.parts import Duty
 from nbpipe.daemon.sensor_events import look
 from nbpipe.daemon.sensor_launches import Launch, Wanted
 from nbpipe.daemon.sensor_programs import Programs
-from nbpipe.errors import NbpipeError
+from nbpipe.errors import ConflictError, NbpipeError, StateError
 from nbpipe.loading.automation_tables import Notify
 
 #: A sensor that fails is asked less often, down to this many times its interval.
@@ -129,12 +131,13 @@ class Sensors:
         self._take_answers()
         moment, patience = clock.elapsed(), clock.monotonic()
         for watched in list(self._watched.values()):
-            if watched.launch is not None:
-                self._go_on(watched)
-            if watched.asked is not None and patience > watched.asked.until:
-                self._failed(watched, watched.asked, "no answer came")
-            if not watched.busy and moment >= watched.due and not (self._duty.once and watched.ever):
-                self._ask(watched, now, revision)
+            with self._apart(watched):
+                if watched.launch is not None:
+                    self._go_on(watched)
+                if watched.asked is not None and patience > watched.asked.until:
+                    self._failed(watched, watched.asked, "no answer came")
+                if not watched.busy and moment >= watched.due and not (self._duty.once and watched.ever):
+                    self._ask(watched, now, revision)
         return self._next(now, revision)
 
     def close(self) -> None:
@@ -146,6 +149,31 @@ class Sensors:
         if self._evaluator is not None:
             self._evaluator.close()
             self._evaluator = None
+
+    @contextmanager
+    def _apart(self, watched: _Watched) -> Iterator[None]:
+        """Let a mistake of ours about one sensor stop no other: it fails, and is asked again later."""
+        try:
+            yield
+        except (ConflictError, StateError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            text = f"{type(error).__name__}: {error}: please report it"
+            self._stumbled(watched, str(error) if isinstance(error, NbpipeError) else text)
+
+    def _stumbled(self, watched: _Watched, error: str) -> None:
+        name, before = watched.sensor.name, watched.launch
+        self._duty.log(f"sensor {name}: {error}", level="error", sensor=name, trace=traceback.format_exc())
+        if before is not None:
+            before.discard()
+        watched.asked = watched.launch = None
+        if before is None or not before.failed:
+            change = CursorChange(old=self._cursors.get(name), new=self._cursors.get(name))
+            wanted = Wanted(answer=Answer(), cursor=change, at=self._duty.now(), failed=error)
+            watched.launch = Launch(self._duty, watched.sensor, wanted)
+        else:  # not even that can be recorded
+            watched.failures, watched.ever = watched.failures + 1, True
+            watched.due = clock.elapsed() + self._pause(watched)
 
     def _has_more(self, watched: _Watched) -> bool:
         """Tell whether a sensor is at work, or has not seen all that has happened; one that fails holds up nobody."""
@@ -253,10 +281,12 @@ class Sensors:
         tell, heard, bell = self._tell, self._heard, self._duty.bell
 
         def work() -> None:
-            found = [
-                tell(name, tables[name], news) if name in tables else f"there is no [notify.{name}]"
-                for name in sensor.notify
-            ]
+            found = []
+            for name in sensor.notify:
+                try:
+                    found.append(tell(name, tables[name], news) if name in tables else f"there is no [notify.{name}]")
+                except Exception as error:  # noqa: BLE001 - an answer must come, or the sensor waits for ever
+                    found.append(f"{name} could not be told: {type(error).__name__}: please report it")
             problems = tuple(filter(None, found))
             heard.put(_Told(id=asked.id, reached=len(found) - len(problems), problems=problems))
             bell.ring()
@@ -277,7 +307,8 @@ class Sensors:
                 return
             for watched in self._watched.values():
                 if watched.asked is not None and watched.asked.id == found.id:
-                    self._take(watched, watched.asked, found)
+                    with self._apart(watched):
+                        self._take(watched, watched.asked, found)
                     break
 
     def _take(self, watched: _Watched, asked: _Asked, found: Evaluated | _Told) -> None:
@@ -309,7 +340,7 @@ class Sensors:
     def _go_on(self, watched: _Watched) -> None:
         """Plan what a sensor asks for, and record it when all is planned."""
         launch = watched.launch
-        if launch is None or not self._advanced(launch):
+        if launch is None or not launch.advance():
             return
         recorded = launch.record()
         watched.launch, watched.ever = None, True
@@ -335,15 +366,6 @@ class Sensors:
                 sensor=sensor.name,
             )
             self._duty.bell.ring()
-
-    def _advanced(self, launch: Launch) -> bool:
-        try:
-            return launch.advance()
-        except NbpipeError:  # the store does not work, or another process leads
-            raise
-        except Exception as error:  # noqa: BLE001 - a mistake of ours must not stop the sensors
-            launch.fail(f"{type(error).__name__}: {error}: please report it")
-            return True
 
     def _pause(self, watched: _Watched) -> float:
         """Return seconds until a sensor that failed is asked again."""

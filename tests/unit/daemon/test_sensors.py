@@ -16,6 +16,7 @@ from nbpipe.core.automation.requests import Answer, PartitionsRequest, RunReques
 from nbpipe.core.definitions import CellDef, CellRef, Definitions, NotebookDef
 from nbpipe.core.reading.cells import CellText
 from nbpipe.core.reading.notebooks import NotebookFacts, cell_facts
+from nbpipe.daemon import sensor_launches
 from nbpipe.daemon.parts import Duty
 from nbpipe.daemon.sensors import Sensors
 from nbpipe.errors import ConflictError, RefusedError, StateBusyError
@@ -258,6 +259,53 @@ def test_runs_whose_store_failed_after_they_were_queued_are_not_queued_twice(wat
     assert folders == {run.id for run in found.runs}
     found.pass_(10)
     assert len(found.evaluator.asked) == 2
+
+
+ONE_RUN = packed(Answer(runs=(RunRequest(),)))
+
+
+def assert_other_goes_on(found: Watch) -> None:
+    """See to it that a sensor failed, through our fault, and that one after it did not."""
+    asked = {each.program.sensor: each for each in found.evaluator.asked}
+    found.evaluator.done(Evaluated(id=asked["other"].id, status="answered", answer=ONE_RUN))
+    found.pass_(0)
+    (tick,) = found.ticks()
+    assert tick.status == "failed"
+    assert tick.reason.endswith("please report it")
+    assert [tick.status for tick in found.ticks("other")] == ["launched"]
+    assert len(found.runs) == 1
+
+
+@pytest.mark.parametrize("where", ["plan", "record", "answer"])
+def test_an_answer_that_is_beyond_this_program_stops_no_other_sensor(watch, monkeypatch, where):
+    found = watch(INBOX, msgspec.structs.replace(INBOX, name="other"))
+    found.pass_(0)
+    wrong = iter([OverflowError("too large")])
+    if where == "plan":
+        found.world.project.answer = lambda _: 1 / 0 if next(wrong, None) else True
+    if where == "record":
+        real = sensor_launches.created_at
+        monkeypatch.setattr(sensor_launches, "created_at", lambda *given: 1 / 0 if next(wrong, None) else real(*given))
+    nonsense = Answer(runs=(RunRequest(parameters={"n": "nan"}),))
+    (asked,) = [each for each in found.evaluator.asked if each.program.sensor == "inbox"]
+    answer = nonsense if where == "answer" else ONE_RUN
+    found.evaluator.done(Evaluated(id=asked.id, status="answered", answer=answer))
+    found.pass_(0)
+    assert_other_goes_on(found)
+
+
+def test_a_question_that_can_not_be_asked_stops_no_other_sensor(watch):
+    found = watch(INBOX, msgspec.structs.replace(INBOX, name="other"))
+    real = found.evaluator.ask
+
+    def ask(evaluation: Evaluation) -> None:
+        if evaluation.program.sensor == "inbox":
+            raise RuntimeError("can't start new thread")
+        real(evaluation)
+
+    found.evaluator.ask = ask
+    found.pass_(0)
+    assert_other_goes_on(found)
 
 
 def test_keys_of_partitions_are_there_before_runs_are_planned(watch):
