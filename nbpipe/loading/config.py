@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -35,6 +35,7 @@ _PASSWORD = re.compile(r"://[^/@:]*:(?P<password>[^@/]+)@")
 _SQLITE = re.compile(r"(?P<start>sqlite(?:\+\w+)?:///)(?P<path>[^?]+)(?P<options>\?.*)?", re.DOTALL)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)")
 _REFERENCE = "${"
+_NO_CHOICE = "Invalid enum value"
 _DAY = 86_400.0
 
 
@@ -289,7 +290,21 @@ def _converted(value: Any, kind: Any, file: Path, path: str) -> Any:
     try:
         return msgspec.convert(value, kind, dec_hook=_custom)
     except msgspec.ValidationError as error:
-        raise _problem(file, path, re.sub(r" - at `.*`$", "", str(error)).replace("`", "")) from error
+        message = re.sub(r" - at `.*`$", "", str(error)).replace("`", "")
+        if message.startswith(_NO_CHOICE):
+            message = f"Expected {' or '.join(_choices(kind))}, got {value!r}"
+        raise _problem(file, path, message) from error
+
+
+def _choices(kind: Any) -> Iterator[str]:
+    """Return what may be written for a kind of value, some of which are words."""
+    if get_origin(kind) is Literal:
+        yield from map(repr, get_args(kind))
+    elif get_args(kind):
+        for each in get_args(kind):
+            yield from _choices(each)
+    elif kind is int:
+        yield "a whole number"
 
 
 @cache

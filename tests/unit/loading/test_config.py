@@ -120,6 +120,12 @@ def test_any_environment_is_known_where_none_is_configured(tmp_path):
         ("[retention]\nzzz = 2", "default", "retention.zzz: unknown key; known: records, runs, ticks, values"),
         ("[executor]\nparallel = 'two'", "default", "executor.parallel: Expected int, got str"),
         ("[executor]\nparallel = 0", "default", "executor.parallel: Expected int >= 1"),
+        ("[executor]\nkernels = 'hot'", "default", "executor.kernels: Expected 'warm' or 'plain', got 'hot'"),
+        (
+            "[schedules.s]\ncron = '* * * * *'\njob = 'j'\ncatchup = 'alle'",
+            "default",
+            "schedules.s.catchup: Expected 'none' or 'last' or 'all' or a whole number, got 'alle'",
+        ),
         ("[executor]\nparallel = true", "default", "executor.parallel: Expected int, got bool"),
         ("[limits]\nrecord_size = '5 parsecs'", "default", "limits.record_size: expected bytes or text"),
         ("[limits]\nrecord_size = -1", "default", "limits.record_size: expected bytes or text"),
