@@ -112,6 +112,7 @@ def _status_of(error: NbpipeError) -> int:
 
 
 def _say(message: str) -> None:
+    from nbpipe.pages.faces import on_terminal
     from nbpipe.pages.text import shown
 
-    click.echo(f"nbpipe: {shown(message, lines=True)}", err=True)
+    click.echo(f"nbpipe: {shown(on_terminal(message), lines=True)}", err=True)

@@ -13,6 +13,7 @@ from nbpipe.core.ports import ProgressListener
 from nbpipe.core.runs.outcomes import AssetOutcome
 from nbpipe.core.runs.plans import RunPlan
 from nbpipe.core.runs.tasks import RunProgress
+from nbpipe.pages.faces import on_terminal
 from nbpipe.pages.text import shown
 
 _MARKS = {"success": "✓", "unchanged": "=", "failed": "✗", "canceled": "-", "skipped": "-"}
@@ -27,7 +28,7 @@ def watching(plan: RunPlan, *, quiet: bool) -> Iterator[ProgressListener]:
         quiet: nobody reads along unless it is a terminal.
     """
     for note in plan.notes:
-        click.echo(f"nbpipe: {shown(note)}", err=True)
+        click.echo(f"nbpipe: {shown(on_terminal(note))}", err=True)
     if sys.stderr.isatty():
         with _animated(plan) as listener:
             yield listener
@@ -127,4 +128,4 @@ def _animated(plan: RunPlan) -> Iterator[ProgressListener]:
 
 
 def _error(event: RunProgress) -> str:
-    return f": {shown(event.error.partition(chr(10))[0])}" if event.error else ""
+    return f": {shown(on_terminal(event.error.partition(chr(10))[0]))}" if event.error else ""

@@ -17,6 +17,7 @@ from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import UsageError
 from nbpipe.loading.config import DEFAULT_ENVIRONMENT
 from nbpipe.pages.catalogue import page_of
+from nbpipe.pages.faces import on_terminal
 from nbpipe.pages.text import shown
 
 #: These look at a folder that may be no project, or one that can't be opened.
@@ -88,7 +89,7 @@ def _surface(context: click.Context) -> Surface:
 
 
 def _say(message: str) -> None:
-    click.echo(f"nbpipe: {shown(message)}", err=True)
+    click.echo(f"nbpipe: {shown(on_terminal(message))}", err=True)
 
 
 def _confirm(question: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nbpipe.pages.faces import faced, on_terminal
 from nbpipe.pages.page import Block, Page, Part, Style, Table, line, part, plain_lines
 from nbpipe.pages.text import shown
 
@@ -29,6 +30,7 @@ def write(page: Page) -> None:
     """Write a page to the standard output: by rich on a terminal, else plainly and never cut."""
     if not page:
         return
+    page = faced(page, on_terminal)
     if sys.stdout.isatty():
         _write_rich(page)
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from nbpipe.loading.config import DEFAULT_ENVIRONMENT
 from nbpipe.pages.catalogue import page_of
+from nbpipe.pages.faces import faced, in_notebook
 from nbpipe.pages.page import Block, Line, Page, Part, Style, Table, line, part, plain_lines
 
 _COLOURS: dict[Style, str] = {
@@ -30,7 +31,7 @@ class Answer:
     def __init__(self, command: str, data: Any, *, env: str = DEFAULT_ENVIRONMENT) -> None:
         """Take the data of the command of this name, called in an environment."""
         self.data = data
-        self._page = page_of(command, data, env=env)
+        self._page = faced(page_of(command, data, env=env), in_notebook)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": "\n".join(plain_lines(self._page)), "text/html": _html(self._page)}

@@ -9,6 +9,7 @@ from typing import Any
 from IPython.core.display_functions import DisplayHandle, display
 
 from nbpipe.core.backfills.records import ACTIVE_BACKFILL, Backfill
+from nbpipe.pages.faces import in_notebook
 from nbpipe.pages.text import shown
 
 _WORDS = {"queued": "starting", "success": "done", "failure": "failed", "canceled": "canceled", "running": "running"}
@@ -71,7 +72,7 @@ class BackfillDisplay:
 
     def _plain(self) -> str:
         lines = [self._headline(), f"  {self._numbers()}"]
-        return "\n".join(lines + ([f"  {shown(self._backfill.error)}"] if self._backfill.error else []))
+        return "\n".join(lines + ([f"  {shown(in_notebook(self._backfill.error))}"] if self._backfill.error else []))
 
     def _html(self) -> str:
         found = self._backfill
@@ -81,7 +82,9 @@ class BackfillDisplay:
             for name, word, colour in _PARTS
             if getattr(found, name)
         )
-        error = f'<div style="color:{_PARTS[2][2]}">{html.escape(found.error)}</div>' if found.error else ""
+        error = (
+            f'<div style="color:{_PARTS[2][2]}">{html.escape(in_notebook(found.error))}</div>' if found.error else ""
+        )
         return (
             f'<div role="status"><b>{html.escape(self._headline())}</b>'
             '<div style="display:flex;height:8px;max-width:480px;margin:4px 0;'

@@ -12,6 +12,7 @@ from nbpipe.commands.run_results import AssetProgress
 from nbpipe.core.records import Outcome, Run
 from nbpipe.core.runs.outcomes import AssetOutcome
 from nbpipe.core.runs.plans import RunPlan
+from nbpipe.pages.faces import in_notebook
 from nbpipe.pages.text import shown
 
 #: Sign and word of each outcome: never colour alone.
@@ -68,7 +69,10 @@ class RunDisplay:
         for each in self._assets:
             sign, word = _LOOK[each.outcome]
             word += f" ({_counted(each.partitions)})" if each.partitions is not None else ""
-            lines.append(f"  {sign} {each.asset:<{width}}  {word}" + (f": {shown(each.error)}" if each.error else ""))
+            lines.append(
+                f"  {sign} {each.asset:<{width}}  {word}"
+                + (f": {shown(in_notebook(each.error))}" if each.error else "")
+            )
         return "\n".join([*lines, *(f"  record: {shown(path)}" for path in self._records)])
 
     def _html(self) -> str:
@@ -85,7 +89,7 @@ class RunDisplay:
 def _row(asset: AssetProgress) -> str:
     sign, word = _LOOK[asset.outcome]
     colour = _COLOUR.get(asset.outcome, _DIM)
-    error = f"<td>{html.escape(asset.error)}</td>" if asset.error else "<td></td>"
+    error = f"<td>{html.escape(in_notebook(asset.error))}</td>" if asset.error else "<td></td>"
     bar = "" if asset.partitions is None else _bar(asset.asset, asset.partitions)
     return (
         f'<tr><td style="text-align:left">{html.escape(asset.asset)}</td>'

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 
 from nbpipe.core.records import Materialization, StoredValue
+from nbpipe.pages.faces import in_notebook
 
 
 def say(message: str) -> None:
     """Show a line among what the cell prints."""
-    print(message)  # noqa: T201 - the cell's output is where a person looks
+    print(in_notebook(message))  # noqa: T201 - the cell's output is where a person looks
 
 
 def warn(message: str) -> None:
     """Show a line that a frontend sets apart."""
-    print(f"nbpipe: {message}", file=sys.stderr)  # noqa: T201 - see `say`
+    print(f"nbpipe: {in_notebook(message)}", file=sys.stderr)  # noqa: T201 - see `say`
 
 
 def shape(materialization: Materialization) -> str:

@@ -10,6 +10,7 @@ from IPython.core.error import UsageError as IPythonUsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbpipe.errors import NbpipeError, UsageError
+from nbpipe.pages.faces import in_notebook
 
 
 def start_at(shell: InteractiveShell, error: BaseException, filename: str, hint: str = "") -> None:
@@ -52,9 +53,9 @@ def own_errors() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise IPythonUsageError(str(error)) from error
+        raise IPythonUsageError(in_notebook(str(error))) from error
     except NbpipeError as error:
-        message = f"{type(error).__name__}: {error}"
+        message = in_notebook(f"{type(error).__name__}: {error}")
         _render_by(error, lambda: [message])
         raise
 

@@ -41,7 +41,7 @@ def written(found: Written | LineageView) -> Page:
 def rolled_back(found: RolledBack) -> Page:
     """Say which version is current now."""
     before = f" (was {found.previous})" if found.previous is not None else ""
-    held = "and held there: %force, or a run that selects it, makes it again"
+    held = "and held there: `nbpipe materialize` of it makes it again"
     return [f"{reference_text(found.asset, found.partition or '')} is at version {found.version} now{before}, {held}"]
 
 
