@@ -193,7 +193,7 @@ class _Trunk:
 
     def _started(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
         ours, theirs = socket.socketpair()
-        with theirs, self._log.open("wb") as log:
+        with theirs, self._log.open("ab") as log:  # to append: it may be emptied, see `kernel.sensors.trunk`
             try:
                 process = subprocess.Popen(
                     [*_command(self._kernel, "trunk"), str(theirs.fileno())],

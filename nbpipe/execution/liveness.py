@@ -19,6 +19,8 @@ from nbpipe.execution.workers import this_worker
 
 #: Seconds after which a counter that has not moved means that its worker is gone.
 PATIENCE = 10.0
+#: Seconds that a worker is remembered whose counter was not seen to move.
+_REMEMBERED = 3_600.0
 
 
 class _Sighting(msgspec.Struct):
@@ -48,6 +50,8 @@ class Sightings:
         known = seen.workers.get(worker.id)
         if known is not None and known.beats == beats and known.since <= now:
             return now - known.since > PATIENCE
+        # those that ended as they should are never asked about again
+        seen.workers = {name: each for name, each in seen.workers.items() if 0 <= now - each.since < _REMEMBERED}
         seen.workers[worker.id] = _Sighting(beats, now)
         self._write(seen)
         return False

@@ -42,6 +42,8 @@ _PATIENCE = 1.0
 #: Seconds beyond the limits after which a branch itself is taken to hang.
 _GRACE = 10.0
 _PIECE = 1 << 16
+#: Bytes.
+_LONGEST_LOG = 1 << 20
 #: Names of nbpipe in a notebook that read stored values: what that takes is imported once for all.
 _READS = re.compile(r"\bnbpipe\.(?!RunRequest|SkipReason|PartitionsRequest)[a-z]|^\s*from nbpipe import", re.MULTILINE)
 _STORES = ("nbpipe.commands.api", "nbpipe.commands.references", "nbpipe.io.registry", "nbpipe.storage.sqlite")
@@ -164,6 +166,7 @@ class Trunk:
             ready_to_fork()
         ours, theirs = socket.socketpair()
         each_time = program.key in self._each_time
+        empty_long_log()
         pid = os.fork()
         if pid == 0:
             follow_to_death(self._parent)
@@ -269,6 +272,13 @@ def _preload(program: Program) -> bool:
         with contextlib.suppress(Exception):  # the cell itself shows what is wrong
             importlib.import_module(name)
     return bool(missing)
+
+
+def empty_long_log() -> None:
+    """Empty the file that setup cells print to when it is long: it lives as long as the daemon, for its last line."""
+    with contextlib.suppress(OSError):
+        if os.fstat(1).st_size > _LONGEST_LOG:
+            os.ftruncate(1, 0)
 
 
 def _is_local(name: str, program: Program) -> bool:
