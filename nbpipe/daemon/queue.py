@@ -16,6 +16,8 @@ from nbpipe.execution.records import RUNS
 #: Waiting runs that are looked at; if none of them can start, all are, but not much more often than runs end.
 _FIRST = 1_000
 _ALL = 1_000_000
+#: Processes that are started before the other parts have their turn: each may take a while, and a tick may be due.
+_AT_ONCE = 2
 _SHARE = 50.0
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _MANY = 10_000
@@ -116,10 +118,11 @@ class RunQueue:
         by_id = {run.id: run for run in waiting}
         if decision.start:
             self._duty.check_lead()
-        for run_id in decision.start:
+        for run_id in decision.start[:_AT_ONCE]:
             if self._no_start_before <= clock.monotonic():
                 self._begin(by_id[run_id])
-        return decision.again_at, bool(decision.start), len(found) < most
+        again = now if len(decision.start) > _AT_ONCE else decision.again_at
+        return again, bool(decision.start), len(found) < most
 
     def _may_start(self, run_id: str) -> bool:
         if run_id in self._unclaimed or run_id in self._coming or run_id in self._duty.processes.runs:

@@ -47,6 +47,17 @@ def test_as_many_runs_start_as_there_are_places(world):
     assert world.starter.runs == ["r1", "r2", "r3"]
 
 
+def test_between_a_few_starts_the_other_parts_have_their_turn(world):
+    put(world, *((f"r{number}", {}) for number in range(5)))
+    part = RunQueue(world.lead())
+    assert part.act(NOON) <= NOON
+    assert world.starter.runs == ["r0", "r1"]
+    assert part.act(NOON) <= NOON
+    assert world.starter.runs == ["r0", "r1", "r2", "r3"]
+    assert part.act(NOON) > NOON
+    assert world.starter.runs == ["r0", "r1", "r2", "r3", "r4"]
+
+
 def test_a_claimed_run_holds_its_place_also_for_the_next_daemon(world):
     limited(world, runs=1)
     put(world, ("r1", {}), ("r2", {}))
