@@ -55,7 +55,7 @@ def _row(node: LineageNode, above: str) -> str:
     look = LOOKS.get(node.status, LOOKS["missing"])
     status = counts_text(node.counts) if node.kind == "bundle" else look.word
     if node.shares:
-        status += f"<br/>{shares_text(node.shares)}"
+        status += f"<br/>{shares_text(node.shares, node.materialized)}"
     why = "" if node.kind == "bundle" else "\n".join((*node.reasons, *node.notes))
     cells = [node.label, why, above, node.group or "", node.notebook, node.description]
     rest = "".join(f"<td>{escaped(text).replace(chr(10), '<br/>')}</td>" for text in cells)

@@ -52,6 +52,8 @@ class LineageNode(msgspec.Struct, frozen=True, kw_only=True):
     """How many of its assets have which status."""
     shares: Mapping[str, int] = _NOTHING
     """How many of its partitions have which status; nothing for a bundle, and for an asset without partitions."""
+    materialized: int = 0
+    """How many of its partitions have a value, whatever their status."""
     outside: bool = False
     """It was not selected, but is next to what was."""
     x: float = 0.0
@@ -240,6 +242,7 @@ class _Nodes:
 
     def _asset(self, key: str, at: Point) -> LineageNode:
         spec, found = self._specs[key], self._assessments.get(key)
+        partitions = found.partitions if found is not None else None
         return LineageNode(
             id=key,
             label=key,
@@ -253,7 +256,8 @@ class _Nodes:
             upstream=len(self._graph.upstream(key)),
             downstream=len(self._graph.downstream(key)),
             counts={self._status(key): 1},
-            shares=_shares(found.partitions) if found is not None and found.partitions is not None else _NOTHING,
+            shares=_shares(partitions) if partitions is not None else _NOTHING,
+            materialized=partitions.materialized if partitions is not None else 0,
             outside=key not in self._chosen,
             x=at[0],
             y=at[1],

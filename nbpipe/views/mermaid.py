@@ -49,7 +49,7 @@ def _node(node: LineageNode, name: str) -> str:
     opening, closing = _OUTLINES[look.shape]
     word = counts_text(node.counts) if node.kind == "bundle" else look.word
     if node.shares:
-        word = f"{word}<br/>{shares_text(node.shares)}"
+        word = f"{word}<br/>{shares_text(node.shares, node.materialized)}"
     return f'{name}{opening}"{_text(node.label)}<br/>{word}"{closing}:::{look.word}'
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from nbpipe.core.partitions.counts import TROUBLES
+
 Shape = Literal["ellipse", "triangle", "rectangle", "octagon", "play", "diamond", "ring"]
 
 
@@ -59,7 +61,6 @@ URGENCY = ("failed", "running", "queued", "stale", "missing", "fresh")
 PARTITION_URGENCY = ("failed", "running", "stale", "missing", "skipped", "fresh")
 #: Of partitions, these are drawn in their pale colour with a border: there is nothing to look at.
 PALE = frozenset({"missing", "skipped"})
-_DONE = frozenset({"fresh", "skipped"})
 
 
 def most_urgent(statuses: Iterable[str]) -> str:
@@ -86,18 +87,17 @@ def partition_counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[status]:,} {status}" for status in PARTITION_URGENCY if counts.get(status))
 
 
-def shares_text(counts: Mapping[str, int]) -> str:
-    """Write how many of how many partitions are done, and what is to be said of the others, in few characters.
+def shares_text(counts: Mapping[str, int], materialized: int) -> str:
+    """Write what `nbpipe status` says of partitions, in few characters: those with a value, and what there is of each.
 
-    >>> shares_text({"fresh": 27, "skipped": 1, "failed": 2, "stale": 1})
-    '28/31, 2 failed, 1 stale'
-    >>> shares_text({"fresh": 998_800, "missing": 105_700})
+    >>> shares_text({"fresh": 27, "skipped": 1, "failed": 2, "stale": 1}, 28)
+    '28/31, 2 failed, 1 stale, 1 skipped'
+    >>> shares_text({"fresh": 998_800, "missing": 105_700}, 998_800)
     '998k/1.1M, 105k missing'
     """
-    done = sum(counts.get(status, 0) for status in _DONE)
-    rest = (status for status in PARTITION_URGENCY if counts.get(status) and status not in _DONE)
-    words = [f"{_short(done)}/{_short(sum(counts.values()))}", *(f"{_short(counts[each])} {each}" for each in rest)]
-    return ", ".join(words)
+    rest = (status for status in TROUBLES if counts.get(status))
+    of_all = f"{_short(materialized)}/{_short(sum(counts.values()))}"
+    return ", ".join((of_all, *(f"{_short(counts[each])} {each}" for each in rest)))
 
 
 def _short(number: int) -> str:

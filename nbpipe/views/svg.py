@@ -180,7 +180,7 @@ def _second_line(node: LineageNode, word: str, left: float) -> str:
     if node.kind == "bundle":
         return f'<text class="line" {at}>{_cut(counts_text(node.counts), _LINE_LENGTH)}</text>'
     if node.shares:
-        return f'<text class="line" {at}>{_cut(shares_text(node.shares), _LINE_LENGTH)}</text>'
+        return f'<text class="line" {at}>{_cut(shares_text(node.shares, node.materialized), _LINE_LENGTH)}</text>'
     reason = node.reasons[0] if node.reasons and node.status != "missing" else ""
     rest = f' <tspan class="line">{_cut(reason, _LINE_LENGTH - len(word) - 3)}</tspan>' if reason else ""
     return f'<text class="line" {at}><tspan class="word">{word}</tspan>{rest}</text>'

@@ -19,7 +19,7 @@ def lineage_text(view: LineageView) -> str:
     lines = []
     for node in view.nodes:
         look = LOOKS.get(node.status, LOOKS["missing"])
-        reasons = node.reasons[:1] if not node.shares else (shares_text(node.shares),)
+        reasons = node.reasons[:1] if not node.shares else (shares_text(node.shares, node.materialized),)
         words = counts_text(node.counts) if node.kind == "bundle" else ": ".join((look.word, *reasons))
         above = ", ".join(sorted(feeding.get(node.id, ())))
         arrow = f"  <- {above}" if above else ""

@@ -6,6 +6,9 @@ from typing import Protocol
 
 import msgspec
 
+TROUBLES = ("running", "failed", "missing", "stale", "skipped")
+"""What is named besides what has a value, in this order."""
+
 
 class Counts(Protocol):
     """Numbers of partitions, by status."""
@@ -41,7 +44,7 @@ def counts_text(counts: Counts) -> str:
     '28/31 partitions, 2 failed, 1 missing'
     """
     parts = [f"{counts.materialized:,}/{counts.total:,} partition{'' if counts.total == 1 else 's'}"]
-    for name in ("running", "failed", "missing", "stale", "skipped"):
+    for name in TROUBLES:
         number = getattr(counts, name)
         if number:
             parts.append(f"{number:,} {name}")

@@ -31,7 +31,7 @@ def second_line(node: LineageNode) -> tuple[str, str]:
     if node.kind == "bundle":
         return "", _cut(counts_text(node.counts), _LINE)
     if node.shares:
-        return "", _cut(shares_text(node.shares), _LINE)
+        return "", _cut(shares_text(node.shares, node.materialized), _LINE)
     word = LOOKS.get(node.status, LOOKS["missing"]).word
     reason = node.reasons[0] if node.reasons and node.status != "missing" else ""
     return word, _cut(reason, _LINE - len(word) - 2)
