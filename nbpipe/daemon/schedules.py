@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TypeAlias
 
 from nbpipe import clock
@@ -22,8 +23,9 @@ from nbpipe.errors import ConflictError, NbpipeError, StateError, UnknownNameErr
 
 #: Runs are planned this long before their time, so that at the time they need only be recorded.
 _AHEAD = timedelta(seconds=3)
-#: So many ticks are recorded before the other parts have their turn.
+#: So many ticks are recorded before the other parts have their turn, and of one schedule before others have theirs.
 _AT_ONCE = 20
+_OF_EACH = 10
 #: How long a schedule waits that this program can't deal with, and that must not stop the others.
 _ASIDE = timedelta(minutes=1)
 
@@ -48,6 +50,8 @@ class Schedules:
         self._next: dict[str, datetime] = {}
         self._ready: dict[tuple[str, datetime], tuple[int, _Ready]] = {}
         self._looked: frozenset[str] | None = None
+        self._count = count(1)
+        self._turns: dict[str, int] = {}
         self._began: datetime | None = None
         self._settled: dict[str, datetime] = {}
         """Up to when all was settled before the clock was set back."""
@@ -66,13 +70,13 @@ class Schedules:
         self._began = self._began or now
         self._look(now)
         left = _AT_ONCE
-        due_now = [name for name, at in self._next.items() if at <= now]
-        # first those that are in time: they must not wait until others have caught up with days
-        for name in sorted(due_now, key=self._next.__getitem__, reverse=True):
+        for name in self._in_turn([name for name, at in self._next.items() if at <= now]):
             with self._apart(name):
-                left -= self._settle(name, now, left)
+                left -= self._settle(name, now, min(left, _OF_EACH))
             if left <= 0:
-                return now
+                break
+        if any(at <= now for at in self._next.values()):
+            return now
         if self._duty.once:
             return None
         again = self._prepare(now)
@@ -82,6 +86,12 @@ class Schedules:
         """See `Part`."""
         self._discard([ready for _, ready in self._ready.values()])
         self._ready.clear()
+
+    def _in_turn(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield those first whose turn was longest ago: nobody waits until another has caught up with days."""
+        for name in sorted(names, key=lambda name: (self._turns.get(name, 0), self._next[name])):
+            self._turns[name] = next(self._count)
+            yield name
 
     def _look(self, now: datetime) -> None:
         """Take in what is declared and what persons have switched, if any of it may have changed."""
@@ -100,7 +110,7 @@ class Schedules:
                     self._on[name] = schedule
         self._seen = seen
         self._settled = {name: upto for name, upto in self._settled.items() if upto >= now - GRACE}
-        for known in (self._next, self._since):
+        for known in (self._next, self._since, self._turns):
             for name in known.keys() - self._on.keys():
                 del known[name]
         self._forget_ready()

@@ -78,9 +78,10 @@ def goes_on(store: StateStore, clock: ClockFile) -> None:
             tick
             for tick in ticks_of(store, "often")
             if tick.status == "launched" and now <= tick.scheduled_at <= now + timedelta(minutes=9)
-        ][1:]
+        ][1:],
+        within=120,
     )
-    eventually(lambda: run_of(store, found[0].runs[0]).status in ("success", "failure"))
+    eventually(lambda: run_of(store, found[0].runs[0]).status in ("success", "failure"), within=120)
 
 
 def run_of(store: StateStore, run_id: str) -> Run:

@@ -92,6 +92,7 @@ class _Hunt:
     def __init__(self, found: Daemons, chance: random.Random) -> None:
         self._daemons, self._chance = found, chance
         self._killed: Counter[str] = Counter()
+        self._ended = 0
 
     def go_on(self, store: StateStore) -> None:
         """Kill until there were enough ticks and deaths."""
@@ -103,9 +104,9 @@ class _Hunt:
             match self._chance.choice(["leader", "daemon", "worker", "worker", "kernel"]):
                 case "leader":
                     leader = self._daemons.leader(store)
-                    self._kill_daemon([] if leader is None else [leader])
+                    self._kill_daemon(store, [] if leader is None else [leader])
                 case "daemon":
-                    self._kill_daemon(self._daemons.living)
+                    self._kill_daemon(store, self._daemons.living)
                 case "worker":
                     self._kill("worker", worker_pids(store))
                 case "kernel":
@@ -118,11 +119,13 @@ class _Hunt:
             return False
         return sum(len(ticks_of(store, name)) for name in _STEPS) >= _TICKS
 
-    def _kill_daemon(self, among: list[subprocess.Popen[bytes]]) -> None:
-        # the one that has just come must have a chance, or there would never be a daemon
-        if among and self._chance.random() >= 0.4:
+    def _kill_daemon(self, store: StateStore, among: list[subprocess.Popen[bytes]]) -> None:
+        # the one that has just come must have a chance, or nothing would ever be done on a slow machine
+        ended = len(store.runs(statuses=("success", "failure"), limit=100_000))
+        if among and ended > self._ended:
             self._daemons.kill(self._chance.choice(among))
             self._killed["daemon"] += 1
+            self._ended = ended
             self._daemons.start()
 
     def _kill(self, what: str, pids: list[int]) -> None:
