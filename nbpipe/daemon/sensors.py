@@ -137,7 +137,7 @@ class Sensors:
                 if watched.asked is not None and patience > watched.asked.until:
                     self._failed(watched, watched.asked, "no answer came")
                 if not watched.busy and moment >= watched.due and not (self._duty.once and watched.ever):
-                    self._ask(watched, now, revision)
+                    self._ask(watched, now, revision, moment)
         return self._next(now, revision)
 
     def close(self) -> None:
@@ -215,14 +215,14 @@ class Sensors:
 
     # --- questions ---
 
-    def _ask(self, watched: _Watched, now: datetime, revision: int) -> None:
+    def _ask(self, watched: _Watched, now: datetime, revision: int, moment: float) -> None:
         sensor = watched.sensor
         if sensor.kind != "cell":
             if revision != watched.revision:
                 self._look_for_events(watched, now, revision)
             return
         program = self._programs.get(sensor.name)
-        watched.due = clock.elapsed() + sensor.every
+        watched.due = moment + sensor.every  # those that are asked together stay so: their notebook's process is there
         if program is None:
             watched.ever = True
             return  # its cell can't be read now
