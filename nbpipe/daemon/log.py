@@ -10,6 +10,7 @@ from typing import IO, Any, Literal, Protocol, TypeAlias
 import msgspec
 
 from nbpipe import clock, settings
+from nbpipe.errors import NbpipeError
 
 Level: TypeAlias = Literal["info", "warning", "error"]
 
@@ -44,6 +45,13 @@ class LineLog:
         with contextlib.suppress(OSError, ValueError):  # nobody listens any more
             self._stream.write(f"{line}\n")
             self._stream.flush()
+
+
+def words_of(error: Exception) -> str:
+    """Return an error in words; one that is a mistake of ours asks to be reported."""
+    if isinstance(error, NbpipeError | OSError):  # what the system refuses, a person can mend
+        return str(error)
+    return f"{type(error).__name__}: {error}: please report it"
 
 
 def unheard(text: str, *, level: Level = "info", **about: str | int | float | None) -> None:

@@ -11,7 +11,7 @@ from nbpipe.core.automation.records import Lease
 from nbpipe.core.ports import StateStore
 from nbpipe.daemon.bell import Bell, StoreListener
 from nbpipe.daemon.lease import Candidate, LeaseKeeper
-from nbpipe.daemon.log import Log
+from nbpipe.daemon.log import Log, words_of
 from nbpipe.daemon.parts import Part
 from nbpipe.errors import ConflictError, NbpipeError, RefusedError, StateError
 
@@ -136,7 +136,7 @@ class Daemon:
         try:
             part.close()
         except Exception as error:  # noqa: BLE001 - the others must let go, and the lease be given back
-            self._log(f"{type(error).__name__}: {error}: please report it", level="error", trace=traceback.format_exc())
+            self._log(words_of(error), level="error", trace=traceback.format_exc())
 
     def _resign(self, lease: Lease) -> None:
         try:
@@ -198,11 +198,11 @@ class Daemon:
         except StateError as error:
             self._say_trouble(error)
             return now + _AFTER_STORE_TROUBLE
-        except NbpipeError as error:
-            self._log(str(error), level="error")
+        except (NbpipeError, OSError) as error:
+            self._log(words_of(error), level="error")
             return now + _AFTER_ERROR
         except Exception as error:  # noqa: BLE001 - the other parts must go on
-            self._log(f"{type(error).__name__}: {error}: please report it", level="error", trace=traceback.format_exc())
+            self._log(words_of(error), level="error", trace=traceback.format_exc())
             return now + _AFTER_ERROR
 
     def _check(self, lease: Lease) -> None:

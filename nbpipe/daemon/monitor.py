@@ -11,8 +11,9 @@ from nbpipe.core.automation.definitions import JobDef
 from nbpipe.core.automation.retries import retry_at
 from nbpipe.core.records import Run
 from nbpipe.daemon.launching import copied
+from nbpipe.daemon.log import words_of
 from nbpipe.daemon.parts import Duty
-from nbpipe.errors import ConflictError, NbpipeError, StateError
+from nbpipe.errors import ConflictError, StateError
 from nbpipe.execution.reconcile import reconcile
 from nbpipe.execution.submit import Origin
 
@@ -83,6 +84,7 @@ class Retries:
             if run.status == "failure":
                 self._consider(run, now)
             self._after = event
+            self._given_up.discard(run.id)  # its event is not seen again
         return now if len(found) == _PAGE else None
 
     def close(self) -> None:
@@ -121,11 +123,12 @@ class Retries:
         try:
             planned = duty.project.plan_retry(run)
             new = copied(duty.store, duty.project, planned, origin, run_id=retry_id(run), at=now)
-        except (ConflictError, StateError):
+        except (ConflictError, StateError, OSError):  # of the moment: it is tried again
             raise
-        except NbpipeError as error:
+        except Exception as error:  # noqa: BLE001 - also a mistake of ours: other runs must be tried again
             self._given_up.add(run.id)
-            duty.log(f"run {run.id} can't be tried again: {error}", level="error", event="not_retried", run=run.id)
+            why = f"run {run.id} can't be tried again: {words_of(error)}"
+            duty.log(why, level="error", event="not_retried", run=run.id)
             return
         if duty.store.automation.enqueue(duty.lease, [new]):
             duty.log(

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import TypeAlias
 
+import msgspec
+
 from nbpipe import clock
 from nbpipe.core.automation.definitions import JobDef, ScheduleDef
 from nbpipe.core.automation.records import AutomationState, Tick, TickStatus
@@ -18,8 +20,9 @@ from nbpipe.core.counted import counted
 from nbpipe.core.ports import NewRun
 from nbpipe.core.records import kept_error
 from nbpipe.daemon.launching import created_at, discard, new_run, origin_of
+from nbpipe.daemon.log import words_of
 from nbpipe.daemon.parts import Duty, Work
-from nbpipe.errors import ConflictError, NbpipeError, StateError, UnknownNameError
+from nbpipe.errors import ConflictError, StateError, UnknownNameError
 
 #: Runs are planned this long before their time, so that at the time they need only be recorded.
 _AHEAD = timedelta(seconds=3)
@@ -34,7 +37,14 @@ _NO_DAEMON = "no daemon was at work"
 _NO_TIME = "the clock was set ahead, or the machine was asleep"
 _UNLISTED = "; nor at the times before, which are not listed"
 
-_Ready: TypeAlias = NewRun | NbpipeError | None
+
+class _NotPlanned(msgspec.Struct, frozen=True):
+    """There can be no run."""
+
+    why: str
+
+
+_Ready: TypeAlias = NewRun | _NotPlanned | None
 """A run to be queued, why there can be none, or None: there is nothing to do."""
 
 
@@ -129,7 +139,7 @@ class Schedules:
             self._next.pop(name, None)
             self._looked = self._looked and self._looked - {name}
             self._duty.log(
-                f"schedule {name}: {type(error).__name__}: {error}: please report it",
+                f"schedule {name}: {words_of(error)}",
                 level="error",
                 event="schedule_aside",
                 schedule=name,
@@ -240,8 +250,8 @@ class Schedules:
         status: TickStatus = "launched"
         reason = None
         runs: tuple[NewRun, ...] = ()
-        if isinstance(ready, NbpipeError):
-            status, reason = "failed", kept_error(str(ready))
+        if isinstance(ready, _NotPlanned):
+            status, reason = "failed", kept_error(ready.why)
         elif ready is None:
             status, reason = "skipped", "nothing to do"
         else:
@@ -271,10 +281,8 @@ class Schedules:
             return new_run(duty.store, duty.project, work, origin, run_id=run_id_at(max(at, duty.now())), at=at)
         except (ConflictError, StateError):
             raise
-        except NbpipeError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - a mistake of ours must not stop the schedules
-            return NbpipeError(f"{type(error).__name__}: {error}: please report it")
+        except Exception as error:  # noqa: BLE001 - also a mistake of ours: it must not stop the schedules
+            return _NotPlanned(words_of(error))
 
     def _forget_ready(self) -> None:
         """Drop what was planned from other definitions, or will not be needed."""

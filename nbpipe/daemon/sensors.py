@@ -23,12 +23,13 @@ from nbpipe.core.automation.records import AutomationState
 from nbpipe.core.automation.requests import Answer
 from nbpipe.core.counted import counted
 from nbpipe.core.ports import CursorChange
+from nbpipe.daemon.log import words_of
 from nbpipe.daemon.notifying import News, tell
 from nbpipe.daemon.parts import Duty
 from nbpipe.daemon.sensor_events import look
 from nbpipe.daemon.sensor_launches import Launch, Wanted
 from nbpipe.daemon.sensor_programs import Programs
-from nbpipe.errors import ConflictError, NbpipeError, StateError
+from nbpipe.errors import ConflictError, StateError
 from nbpipe.loading.automation_tables import Notify
 
 #: A sensor that fails is asked less often, down to this many times its interval.
@@ -158,8 +159,7 @@ class Sensors:
         except (ConflictError, StateError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is
-            text = f"{type(error).__name__}: {error}: please report it"
-            self._stumbled(watched, str(error) if isinstance(error, NbpipeError) else text)
+            self._stumbled(watched, words_of(error))
 
     def _stumbled(self, watched: _Watched, error: str) -> None:
         name, before = watched.sensor.name, watched.launch

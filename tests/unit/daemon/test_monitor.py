@@ -99,17 +99,30 @@ def test_who_leads_no_more_tries_nothing_again(world):
     assert len(world.store.runs()) == 1
 
 
-def test_what_can_not_be_tried_again_is_said_once(world, monkeypatch):
-    def refuse(run):
-        raise RefusedError("asset x is gone")
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(RefusedError("asset x is gone"), "asset x is gone"), (TypeError("oh"), "TypeError: oh: please report it")],
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_what_can_not_be_tried_again_is_said_once_and_stops_no_other(world, monkeypatch, error, words, there):
+    real = world.project.plan_retry
 
-    monkeypatch.setattr(world.project, "plan_retry", refuse)
-    put(world)
-    ended(world.store, "r1", "failure", NOON)
+    def plan(run):
+        if run.id == "r1":
+            raise error
+        return real(run)
+
+    monkeypatch.setattr(world.project, "plan_retry", plan)
     part = Retries(world.lead())
+    if there:
+        world.act(part)
+    for run_id in ("r1", "r2"):
+        put(world, run_id)
+        ended(world.store, run_id, "failure", NOON)
     world.act(part)
     world.act(part)
-    assert world.said == ["run r1 can't be tried again: asset x is gone"]
+    assert [text for text in world.said if "can't" in text] == [f"run r1 can't be tried again: {words}"]
+    assert [run.parent for run in world.store.runs(statuses=("queued",))] == ["r2"]
 
 
 def test_a_run_whose_process_is_gone_is_ended(world):

@@ -137,6 +137,7 @@ def test_one_that_is_no_longer_declared_as_stopped_ticks_from_now_on(tmp_path):
     [
         (RefusedError("asset x is broken"), "failed", "asset x is broken"),
         (ZeroDivisionError("oh"), "failed", "ZeroDivisionError: oh: please report it"),
+        (OSError(28, "No space left on device"), "failed", "[Errno 28] No space left on device"),
         (None, "skipped", "nothing to do"),
     ],
 )
