@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbpipe import clock
 from nbpipe.commands.partition_requests import executed
 from nbpipe.commands.workspace import Workspace
-from nbpipe.core.partitions.ranges import label_of, range_texts
+from nbpipe.core.partitions.ranges import range_texts, ranges_label
 from nbpipe.core.partitions.subsets import PartitionSubset
 from nbpipe.core.runs.partition_plans import PartitionRequest
 from nbpipe.core.runs.planning import plan_run
@@ -39,6 +39,6 @@ def prepare_partitions(workspace: Workspace, asset: str, wanted: PartitionSubset
             roots={asset: wanted},
             executed=executed(workspace, workspace.graph.arrange({asset, *spec.siblings})),
             now=clock.now(),
-            words=f"--partitions {label_of(range_texts(wanted)[:2], len(wanted))}",
+            words=f"--partitions {ranges_label(range_texts(wanted)[:2], len(wanted))}",
         ),
     )

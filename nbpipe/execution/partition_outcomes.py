@@ -99,7 +99,7 @@ class RunPartitions:
 
     def fail_started(self, asset: str, error: str) -> None:
         """Note the failure of what was being worked on; of everything that is left, if nothing had begun or failed."""
-        from nbpipe.core.partitions.ranges import label_of, range_texts
+        from nbpipe.core.partitions.ranges import range_texts, ranges_label
         from nbpipe.core.partitions.subsets import PartitionSubset
 
         planned = self.planned(asset)
@@ -111,7 +111,7 @@ class RunPartitions:
                 return
             rows = self._store.run_assets(self._run_id, assets=[asset], outcomes=("queued", "running"))
             started = _subset(planned.of, (row.partition for row in rows))
-        label, keys = label_of(range_texts(started), len(started)), tuple(started)
+        label, keys = ranges_label(range_texts(started), len(started)), tuple(started)
         which, run_id = started.families, self._run_id
         self._store.partitions.fail(
             self._env, asset, which, error, at=clock.now(), label=label, keys=keys, run_id=run_id

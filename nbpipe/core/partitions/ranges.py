@@ -76,7 +76,7 @@ def iterate_ranges(subset: PartitionSubset) -> Iterator[str]:
             yield "|".join(parts)
 
 
-def label_of(texts: tuple[str, ...], number: int) -> str:
+def ranges_label(texts: tuple[str, ...], number: int) -> str:
     """Return one text for a person: the key or range, or how many partitions there are."""
     return texts[0] if len(texts) == 1 else f"{number:,} partitions"
 

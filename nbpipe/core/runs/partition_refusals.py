@@ -9,7 +9,7 @@ from nbpipe.core.definitions import Definitions
 from nbpipe.core.graph import AssetGraph
 from nbpipe.core.partitions.book import PartitionBook
 from nbpipe.core.partitions.links import WHOLE
-from nbpipe.core.partitions.ranges import label_of, range_texts
+from nbpipe.core.partitions.ranges import range_texts, ranges_label
 from nbpipe.core.partitions.sets import ListedDimension, PartitionSet
 from nbpipe.core.partitions.subsets import PartitionSubset, everything, nothing
 from nbpipe.core.partitions.texts import quote
@@ -31,7 +31,7 @@ def named(subset: PartitionSubset) -> str:
     texts = range_texts(subset)
     if len(texts) <= _TEXTS:
         return ", ".join(texts)
-    return f"{label_of(texts, len(subset))} ({texts[0]} ... {texts[-1]})"
+    return f"{ranges_label(texts, len(subset))} ({texts[0]} ... {texts[-1]})"
 
 
 def unsaid(partitioned: Sequence[str], book: PartitionBook, now: datetime, selection: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from nbpipe.core.partitions.book import PartitionBook
-from nbpipe.core.partitions.ranges import label_of, parse_ranges
+from nbpipe.core.partitions.ranges import parse_ranges, ranges_label
 from nbpipe.core.partitions.subsets import PartitionSubset
 from nbpipe.core.runs.plans import RunPlan
 from nbpipe.errors import RefusedError
@@ -31,4 +31,4 @@ def run_label(plan: RunPlan, subsets: Mapping[str, PartitionSubset]) -> str | No
     None for a run without partitions.
     """
     first = next((spec.key for spec in plan.assets if spec.key in plan.partitions), None)
-    return None if first is None else label_of(plan.partitions[first], len(subsets[first]))
+    return None if first is None else ranges_label(plan.partitions[first], len(subsets[first]))
