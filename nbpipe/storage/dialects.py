@@ -68,7 +68,11 @@ class Dialect:
         """Return a table of the texts in such a parameter: columns `value` and `place`, which counts from 0."""
         raise NotImplementedError
 
-    def tables(self) -> sa.Select[Any]:
+    def members(self, name: str) -> str:
+        """Return the same as `listed` for a statement that is written as text."""
+        raise NotImplementedError
+
+    def tables(self) -> str:
         """Return a query of the names of all tables in the database."""
         raise NotImplementedError
 
@@ -107,10 +111,13 @@ class SQLiteDialect(Dialect):
         found = sa.func.json_each(sa.bindparam(name, type_=sa.Text)).table_valued("key", "value")
         return sa.select(found.c.value, found.c.key.label("place")).subquery()
 
-    def tables(self) -> sa.Select[Any]:
+    def members(self, name: str) -> str:
         """See `Dialect`."""
-        master = sa.table("sqlite_master", sa.column("name"), sa.column("type"))
-        return sa.select(master.c.name).where(master.c.type == "table")
+        return f"SELECT value FROM json_each(:{name})"  # noqa: S608 - the name of a parameter
+
+    def tables(self) -> str:
+        """See `Dialect`."""
+        return "SELECT name FROM sqlite_master WHERE type = 'table'"
 
 
 class PostgreSQLDialect(Dialect):
@@ -152,10 +159,13 @@ class PostgreSQLDialect(Dialect):
         found = function.render_derived()
         return sa.select(found.c.value, (found.c.number - 1).label("place")).subquery()
 
-    def tables(self) -> sa.Select[Any]:
+    def members(self, name: str) -> str:
         """See `Dialect`."""
-        tables = sa.table("pg_tables", sa.column("tablename"), sa.column("schemaname"))
-        return sa.select(tables.c.tablename).where(tables.c.schemaname == sa.func.current_schema())
+        return f"SELECT json_array_elements_text(CAST(:{name} AS JSON))"
+
+    def tables(self) -> str:
+        """See `Dialect`."""
+        return "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 
 
 @cache

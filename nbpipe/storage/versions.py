@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from nbpipe.errors import StateSchemaError
 from nbpipe.storage import schema
 from nbpipe.storage.automation_tables import TABLES
@@ -88,12 +86,12 @@ def run_migrations(connection: Any, *, scripts: Path = MIGRATIONS, target: str =
     command.upgrade(config, target)
 
 
-def _tables(dialect: Dialect) -> sa.Select[Any]:
+def _tables(dialect: Dialect) -> str:
     return dialect.tables()
 
 
-def _version(_: Dialect) -> sa.Select[Any]:
-    return sa.select(schema.version_table.c.version_num)
+def _version(_: Dialect) -> str:
+    return "SELECT version_num FROM alembic_version"
 
 
 def _stamp(dialect: Dialect) -> Any:
