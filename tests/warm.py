@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,12 +28,12 @@ class OnlyForked:
 
 
 @contextmanager
-def warm(folder: Path, *libraries: str) -> Iterator[WarmProcesses]:
-    """Own a warm process for Python kernels; it is ready."""
+def warm(folder: Path, *libraries: str, of: Callable[[], Iterable[str]] | None = None) -> Iterator[WarmProcesses]:
+    """Own a warm process for Python kernels; it is ready. Instead of its libraries, something may tell them."""
     folder.mkdir(mode=0o700, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
-        with owned(kernels=["python3"], libraries=libraries) as processes:
+        with owned(kernels=["python3"], libraries=of or libraries) as processes:
             assert processes is not None
             hello(processes)
             yield processes

@@ -46,7 +46,9 @@ def work_on(workspace: Workspace, backfill_id: str, *, queued: bool = False) -> 
     config = workspace.config
     parallel = orders.parallel or (_AHEAD * config.limits.runs if queued else config.executor.parallel)
     with (
-        growing_kernels(warm=config.executor.kernels == "warm") as kernels,
+        growing_kernels(
+            warm=config.executor.kernels == "warm", libraries=lambda: workspace.project.imported
+        ) as kernels,
         current_surface().watch_backfill(backfill) as on_news,
     ):
         site = site_of(workspace)

@@ -65,7 +65,9 @@ def command(workspace: Workspace, *, once: bool, until_idle: bool, on_stop: str)
     warm = workspace.config.executor.kernels == "warm"
     with (
         stop_signals(lambda _: bell.ring("stop")),
-        owned(kernels=_other_kernels(workspace), warm=warm) as warm_processes,
+        owned(
+            kernels=_other_kernels(workspace), libraries=lambda: workspace.project.imported, warm=warm
+        ) as warm_processes,
     ):
         processes = Processes(CommandStarter(root=workspace.root, env=workspace.env, warm=warm_processes))
         lead(workspace, processes, bell, log, once=once, until_idle=once or until_idle)

@@ -17,6 +17,11 @@ class Frames:
         """Begin with nothing."""
         self._pending = bytearray()
 
+    @property
+    def incomplete(self) -> bytes:
+        """The beginning of a message whose end has not arrived."""
+        return bytes(self._pending)
+
     def feed(self, piece: bytes) -> list[bytes]:
         """Take the next piece; return the messages that are complete now.
 

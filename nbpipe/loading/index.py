@@ -24,6 +24,7 @@ from nbpipe.core.reading.notebooks import NotebookFacts, cell_facts, relocate
 from nbpipe.core.resolving.modules import ModuleFacts
 from nbpipe.errors import RefusedError
 from nbpipe.loading.cache import read_cache, write_cache
+from nbpipe.loading.imports import ImportedNames
 from nbpipe.loading.modules import read_module
 from nbpipe.loading.notebooks import decode_notebook, unreadable_notebook
 from nbpipe.loading.packing import unpack
@@ -64,6 +65,7 @@ class Index:
             kept = _Kept(_maker(), {}, {}, None)
         self.notebooks = RememberedFiles(root, kept.notebooks, read_notebook_facts, NotebookFacts, now_ns=now_ns)
         self.modules = RememberedFiles(root, kept.modules, read_module, ModuleFacts, now_ns=now_ns)
+        self.imported = ImportedNames()
         self.resolved = self._saved = kept.resolved
         """What was resolved last."""
         self._decoded: tuple[Resolved, Definitions] | None = None

@@ -56,6 +56,11 @@ class LoadedProject:
         entry = self._entries.get(notebook)
         return None if entry is None else self._index.notebooks.facts(notebook, entry)
 
+    @cached_property
+    def imported(self) -> frozenset[str]:
+        """First parts of the names of all modules that notebooks, and the project's own modules, import."""
+        return self._index.imported.of((self._entries, self._index.modules.entries))
+
     def surroundings(self, notebook: str) -> Project:
         """Return what the cells of `notebook` can be resolved against, be they saved or those of a live kernel.
 

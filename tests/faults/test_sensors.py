@@ -192,6 +192,30 @@ def test_trouble_in_a_setup_cell(project, setup, status, words):
     assert started() == []
 
 
+def test_packages_that_were_replaced_count_from_the_next_notebook_on(project, monkeypatch, tmp_path):
+    packages = tmp_path / "site-packages"
+    packages.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    (packages / "rates.py").write_text("VALUE = 'one'")
+    work = ["%%asset a\n1", "%job work a"]
+    for name in ("s", "t", "u"):
+        cells = ["import rates", f"%%sensor {name} --job work\nSkipReason(rates.VALUE)"]
+        write_notebook(project / f"{name}.ipynb", [*cells, *(work if name == "s" else ())])
+    known = programs(project)
+    with asker() as asking:
+        assert asking.once(known["s"]).answer.reason == "one"
+        (first,) = asking.processes.pids()
+        (packages / "rates.py").write_text("VALUE = 'two'  # and longer")
+        (packages / "new.py").touch()
+        for name in ("t", "u"):
+            asking.ask(known[name])
+        assert [asking.answer().answer.reason for _ in range(2)] == ["two", "two"]
+        assert asking.once(known["s"]).answer.reason == "two"
+        assert asking.processes.pids() == [first]
+        eventually(lambda: len(started()) == 4)  # the process that asks, and one of each notebook
+    assert started() == []
+
+
 def broken(project: Path) -> Program:
     """A program whose setup cell can't be read; such a notebook's sensors count only if it was saved meanwhile."""
     replace_in_cell(project / "s.ipynb", 0, "def f(:", "pass")

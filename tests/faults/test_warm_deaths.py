@@ -183,6 +183,27 @@ def test_a_warm_process_is_replaced_when_its_environment_has_changed(tmp_path, t
         assert provider.why_plain is None
 
 
+def test_a_warm_process_is_replaced_when_notebooks_import_more(tmp_path, tmp_path_factory):
+    imports = {"json"}
+    with warm(tmp_path_factory.mktemp("warm"), of=lambda: imports) as mine:
+        provider = ForkedKernels(mine)
+        request = NewKernel(cwd=str(tmp_path), environ=stable_hashes())
+        kept = provider.start(request)
+        first = hello(mine)
+        assert "tqdm" not in first.modules
+        imports.add("tqdm")
+        provider.start(request).shutdown(0)  # begins a new one
+        second = hello(mine)
+        assert "tqdm" in second.modules
+        assert second.pid != first.pid
+        assert kept.alive()
+        kept.shutdown(0)
+        eventually(lambda: gone(first.pid))
+        provider.start(request).shutdown(0)
+        assert provider.why_plain is None
+        assert hello(mine).pid == second.pid
+
+
 def test_two_owners_share_one_and_it_lives_as_long_as_the_last(tmp_path_factory):
     folder = tmp_path_factory.mktemp("warm")
     with warm(folder) as mine:

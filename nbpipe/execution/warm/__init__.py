@@ -7,7 +7,7 @@ second thread is there when a warm process is forked.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def owned(
-    *, kernels: Iterable[str] = (), libraries: Iterable[str] | None = None, warm: bool = True
+    *,
+    kernels: Iterable[str] = (),
+    libraries: Iterable[str] | Callable[[], Iterable[str]] | None = None,
+    warm: bool = True,
 ) -> Iterator[WarmProcesses | None]:
     """Keep warm processes as long as the block lasts; they start beside other work.
 
     Args:
         kernels: names of the kernels to be ready for; others are prepared when first used.
-        libraries: what notebooks import, of the modules that may be imported beforehand: see `preloading.imported`.
+        libraries: first parts of the names of what notebooks import, or what tells them; what may be imported
+            beforehand is. None: it is not known, and the usual ones are.
         warm: the person's choice; without it, and on other systems than Linux, there are none.
     """
     if not warm or sys.platform != "linux":

@@ -15,10 +15,17 @@ class Inventory:
 
     def __init__(self) -> None:
         """Take note of what is imported now."""
+        self._seen: dict[str, int] = {}
+        self.extend()
+
+    def extend(self) -> None:
+        """Take note of what was imported since."""
         modules = [module for name, module in list(sys.modules.items()) if not _is_python(name)]
         files = {str(getattr(module, "__file__", None) or "") for module in modules}
         folders = {folder for folder in sys.path if Path(folder).name in _INSTALLED}
-        self._seen = {path: _changed(path) for path in sorted(files | folders) if Path(path).is_absolute()}
+        for path in sorted((files | folders) - self._seen.keys()):
+            if Path(path).is_absolute():
+                self._seen[path] = _changed(path)
 
     def difference(self) -> str:
         """Return the path of something that has changed since, or nothing."""

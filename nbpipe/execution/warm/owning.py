@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nbpipe import clock, settings
@@ -20,7 +20,7 @@ from nbpipe.execution.requests import stable_hashes
 from nbpipe.execution.warm.clients import connect
 from nbpipe.execution.warm.environments import NotWarmError, WarmEnvironment, home, kernel_environment
 from nbpipe.execution.warm.messages import WARM_PROTOCOL, Hello, Own, close_all, receive_answer, send
-from nbpipe.execution.warm.preloading import QUIET, USUAL
+from nbpipe.execution.warm.preloading import QUIET, USUAL, needed
 from nbpipe.execution.warm.starting import Settings, room
 
 #: Seconds that the imports may take.
@@ -37,13 +37,14 @@ _leaving: list[subprocess.Popen[bytes]] = []
 class WarmProcesses:
     """The warm processes that this process owns; others may own them as well, and everybody may use them."""
 
-    def __init__(self, *, libraries: Iterable[str] = USUAL) -> None:
+    def __init__(self, *, libraries: Iterable[str] | Callable[[], Iterable[str]] = USUAL) -> None:
         """Begin with none.
 
         Args:
-            libraries: top-level names of the modules to import beforehand, of those that were tested.
+            libraries: top-level names of the modules that are imported, or what tells them now; those that were
+                tested are imported beforehand.
         """
-        self._libraries = tuple(libraries)
+        self._libraries = libraries if callable(libraries) else _always(tuple(libraries))
         self._owned: dict[str, _Owned] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -53,12 +54,16 @@ class WarmProcesses:
         with self._lock:
             if self._closed:
                 return
+            libraries = needed(self._libraries())
             known = self._owned.pop(environment.key, None)
             if known is not None and known.finished():
                 known.close()
                 known = None
+            elif known is not None and known.lacks(libraries):
+                known.leave()
+                known = None
             if known is None:
-                known = _Owned(environment, self._libraries)
+                known = _Owned(environment, libraries)
             self._owned[environment.key] = known  # the last one is the one used last
             surplus = [self._owned.pop(key) for key in list(self._owned)[:-_MOST]]
         for each in surplus:
@@ -107,6 +112,10 @@ def _environment(kernel: str) -> WarmEnvironment:
     return kernel_environment(spec, {**settings.inherited(), **stable_hashes(), **spec.environ})[0]
 
 
+def _always(libraries: tuple[str, ...]) -> Callable[[], Iterable[str]]:
+    return lambda: libraries
+
+
 class _Owned:
     """One warm process, or the attempt to have it."""
 
@@ -134,6 +143,17 @@ class _Owned:
         ended = select.poll()
         ended.register(self._connection, select.POLLIN)
         return bool(ended.poll(0))  # it says nothing more: this is the end
+
+    def lacks(self, libraries: Iterable[str]) -> bool:
+        """Tell whether it has started without one of these."""
+        return not self._starting.is_alive() and not set(libraries) <= set(self._libraries)
+
+    def leave(self) -> None:
+        """Give it up, and leave it to its children; it has started."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            _leaving.append(self._process)
 
     def close(self) -> None:
         self._closing.set()

@@ -59,6 +59,14 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "tqdm": ("tqdm",),
 }
 
+#: What notebooks need besides, where they import something: tables are stored with pyarrow.
+_BRINGS: Mapping[str, tuple[str, ...]] = {
+    "pandas": ("pyarrow",),
+    "seaborn": ("pandas", "pyarrow", "matplotlib", "scipy"),
+    "statsmodels": ("pandas", "pyarrow", "scipy"),
+    "xarray": ("pandas", "pyarrow"),
+}
+
 #: What is imported in a warm process that was not told what its notebooks import.
 USUAL = ("numpy", "pandas", "pyarrow", "matplotlib", "ipywidgets", "tqdm")
 
@@ -144,6 +152,12 @@ def imported(sources: Iterable[str]) -> tuple[str, ...]:
         for one, several in _IMPORT.findall(source):
             roots.update(part.strip().partition(".")[0].partition(" ")[0] for part in (one, *several.split(",")))
     return tuple(name for name in LIBRARIES if name in roots)
+
+
+def needed(roots: Iterable[str]) -> tuple[str, ...]:
+    """Return which of `LIBRARIES` notebooks need that import modules with these first parts of their names."""
+    found = {name for root in roots for name in (root, *_BRINGS.get(root, ()))}
+    return tuple(name for name in LIBRARIES if name in found)
 
 
 def forget(names: Iterable[str]) -> None:

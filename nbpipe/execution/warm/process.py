@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import os
 import resource
 import select
@@ -39,6 +38,7 @@ from nbpipe.execution.warm.messages import (
     send,
 )
 from nbpipe.execution.warm.native_threads import loaded_blas
+from nbpipe.execution.warm.pages import ready_to_fork
 from nbpipe.execution.warm.preloading import Preloaded, SpoiltError, preload
 from nbpipe.execution.warm.starting import Settings
 
@@ -270,8 +270,7 @@ def main() -> None:
     except SpoiltError as spoilt:
         _start_again(msgspec.structs.replace(about, denied={**denied, spoilt.module: spoilt.reason}))
         return
-    gc.collect()
-    gc.freeze()  # the collector touches each object: shared memory would be copied
+    ready_to_fork()
     server.open()
     job = server.serve()
     if job is not None:

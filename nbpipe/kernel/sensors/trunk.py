@@ -29,6 +29,7 @@ from nbpipe.kernel.sensors.asking import failed
 from nbpipe.kernel.sensors.branch import Branch
 from nbpipe.kernel.sensors.children import adopt_orphans, clear, ending, follow_to_death, kill
 from nbpipe.kernel.sensors.messages import FromBranch, Outdated, Ready
+from nbpipe.kernel.sensors.renewing import Imported, begin_anew, unheard
 from nbpipe.kernel.sensors.setup import new_shell
 
 #: Branches that are kept, and evaluations at once.
@@ -83,6 +84,7 @@ class Trunk:
         self._branches: dict[str, _Kept] = {}
         self._each_time: set[str] = set()
         self._parent = os.getpid()
+        self._imported = Imported()
 
     def serve(self) -> tuple[Program, socket.socket, bool] | None:
         """Serve until the other side is gone; in a fork, return what it is to be a branch of."""
@@ -101,9 +103,25 @@ class Trunk:
                 return None
             for branch in [each for each in self._branches.values() if each.old and not each.asked]:
                 self._let_go(branch)
-            fork = self._dispatch()
+            fork = None if self._imported.outdated else self._dispatch()
             if fork is not None:
                 return fork
+            if self._imported.outdated:
+                self._begin_anew()
+
+    def take(self, piece: bytes) -> None:
+        """Take what the process that asks has sent."""
+        now = clock.monotonic()
+        for message in self._frames.feed(piece):
+            self._waiting.append((msgspec.json.decode(message, type=Evaluation), now))
+
+    def _begin_anew(self) -> None:
+        """Let a process with the modules of now take over, when nobody is asked any more."""
+        for branch in [each for each in self._branches.values() if not each.asked]:
+            self._let_go(branch)
+        if not self._branches:
+            left = [framed(encoded(evaluation)) for evaluation, _ in self._waiting]
+            begin_anew(self._link.fileno(), b"".join([*left, self._frames.incomplete]))
 
     # --- the process that asks ---
 
@@ -112,9 +130,7 @@ class Trunk:
             piece = self._link.recv(_PIECE)
         except OSError:
             return False
-        now = clock.monotonic()
-        for message in self._frames.feed(piece):
-            self._waiting.append((msgspec.json.decode(message, type=Evaluation), now))
+        self.take(piece)
         return bool(piece)
 
     def _send(self, message: bytes) -> None:
@@ -143,7 +159,7 @@ class Trunk:
             later.append((evaluation, since))
             if branch is None and self._has_room():
                 self._waiting.extendleft(reversed(later))
-                return self._fork(evaluation)
+                return None if self._imported.look() else self._fork(evaluation)
             if branch is None or branch.spent:
                 patience = patience and clock.monotonic() - since < _PATIENCE
         self._waiting.extendleft(reversed(later))
@@ -163,6 +179,7 @@ class Trunk:
         """Fork a branch; return in it what it is for."""
         program = evaluation.program
         if _preload(program):
+            self._imported.extend()
             ready_to_fork()
         ours, theirs = socket.socketpair()
         each_time = program.key in self._each_time
@@ -255,6 +272,8 @@ class Trunk:
 
     def _wait(self) -> float | None:
         """Return milliseconds after which something may have to be done."""
+        if self._waiting and not self._branches:
+            return 0.0
         moments = [until for branch in self._branches.values() for _, until in branch.asked.values()]
         moments += [branch.deadline for branch in self._branches.values() if not branch.ready]
         if self._branches:
@@ -293,12 +312,14 @@ def main() -> None:
     if not sys.flags.safe_path:
         del sys.path[0]  # no folder of a project: each branch has its own
     link = socket.socket(fileno=int(sys.argv[1]))
+    handed_on = unheard(sys.argv[2:])
     adopt_orphans()
     for name in ("nbpipe.kernel.magics", "nbpipe.kernel.step", "IPython.core.magics.extension", "bdb"):
         importlib.import_module(name)
     shell = new_shell()
     ready_to_fork()
     trunk = Trunk(link, shell)
+    trunk.take(handed_on)
     fork = trunk.serve()
     if fork is None:
         clear(())

@@ -15,7 +15,7 @@ from nbpipe.execution.warm import kernel_provider, owned, warmth
 from nbpipe.execution.warm.environments import NotWarmError, WarmEnvironment, home, kernel_environment
 from nbpipe.execution.warm.kernels import ForkedKernels
 from nbpipe.execution.warm.owning import WarmProcesses
-from nbpipe.execution.warm.preloading import LIBRARIES, imported
+from nbpipe.execution.warm.preloading import LIBRARIES, imported, needed
 from tests.warm import hello, warm
 
 ENVIRON = {"PATH": "/bin", "PYTHONHASHSEED": "0"}
@@ -176,3 +176,17 @@ def test_what_is_still_starting_is_given_up(tmp_path_factory, monkeypatch):
     processes.close()
     assert processes.wait() == {}
     assert list(folder.glob("*/*")) == []
+
+
+@pytest.mark.parametrize(
+    ("roots", "libraries"),
+    [
+        ((), ()),
+        (("json", "polars"), ()),
+        (("sklearn", "numpy", "shop"), ("numpy", "sklearn")),
+        (("pandas",), ("pandas", "pyarrow")),
+        (("seaborn",), ("pandas", "pyarrow", "matplotlib", "scipy")),
+    ],
+)
+def test_what_notebooks_need_is_imported_beforehand(roots, libraries):
+    assert needed(roots) == libraries

@@ -386,3 +386,18 @@ def test_an_io_manager_may_belong_to_one_environment(project):
     write_notebook(project / "n.ipynb", ["%%asset a --io lake\n1"])
     (project / "nbpipe.toml").write_text("[env.prod.io.lake]\ntype = 'memory'")
     assert [codes(load_project(project, env=env)) for env in ("prod", "default", "prod")] == [[], ["unknown-io"], []]
+
+
+def test_what_notebooks_and_their_modules_import_is_known(project):
+    (project / "shop.py").write_text("import scipy.stats\nfrom . import other\n", encoding="utf-8")
+    write_notebook(
+        project / "a.ipynb", ["import numpy as np, json\ndef f():\n    from pandas import DataFrame", "import shop"]
+    )
+    write_notebook(
+        project / "b.ipynb", ["%%asset b\nimport pyarrow.parquet as pq\nimport shop\nb = shop.x", "import ("]
+    )
+    loaded = load_project(project)
+    assert loaded.imported == {"numpy", "json", "pandas", "shop", "scipy", "pyarrow"}
+    write_notebook(project / "a.ipynb", ["import tqdm"])
+    assert load_project(project).imported == {"tqdm", "shop", "scipy", "pyarrow"}
+    assert loaded.reload().imported == {"tqdm", "shop", "scipy", "pyarrow"}
