@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -19,13 +20,15 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class StepResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one step; `assets` are those that were executed."""
+    """What became of one step; `assets` are those that were executed, with partitions or without."""
 
     notebook: str
     output: str
     assets: tuple[str, ...]
     status: StepStatus
     error: str | None
+    partitions: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """The keys that were executed of each that has partitions; of many, the first fifty."""
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +96,7 @@ NOTHING_DONE = RunResult(run_id=None, status="success", steps=())
 
 def result_of(store: RunStore, run: Run) -> RunResult:
     """Return what became of a run."""
-    return RunResult(run_id=run.id, status=run.status, steps=_steps(store.steps(run.id)))
+    return RunResult(run_id=run.id, status=run.status, steps=_steps(store, run, store.steps(run.id)))
 
 
 def row_of(store: RunStore, run: Run) -> RunRow:
@@ -110,7 +113,7 @@ def details_of(store: RunStore, run: Run, *, waits: str | None = None) -> RunDet
         selection=run.selection,
         parameters=run.parameters,
         parent=run.parent,
-        steps=_steps(steps),
+        steps=_steps(store, run, steps),
         outcomes=_outcomes(store, run),
         waits=waits,
     )
@@ -156,14 +159,29 @@ def _row(run: Run, steps: list[Step]) -> dict[str, Any]:
     }
 
 
-def _steps(steps: list[Step]) -> tuple[StepResult, ...]:
+def _steps(store: RunStore, run: Run, steps: list[Step]) -> tuple[StepResult, ...]:
     """Return steps by their start; those that never started come last."""
     return tuple(
         StepResult(
-            notebook=step.notebook, output=step.output, assets=step.executed, status=step.status, error=step.error
+            notebook=step.notebook,
+            output=step.output,
+            assets=step.executed,
+            status=step.status,
+            error=step.error,
+            partitions=_executed(store, run, step.executed),
         )
         for step in sorted(steps, key=lambda step: (step.started_at or _LAST, step.index))
     )
+
+
+def _executed(store: RunStore, run: Run, assets: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the keys that were executed of those assets of a step that have partitions."""
+    found = {}
+    for asset in assets if run.partition is not None else ():
+        rows = store.run_assets(run.id, assets=[asset], outcomes=["success"], limit=_FEW)
+        if keys := tuple(row.partition for row in rows if row.partition):
+            found[asset] = keys
+    return found
 
 
 def _outcomes(store: RunStore, run: Run) -> tuple[RunAssetRow, ...]:

@@ -66,6 +66,7 @@ def test_days_their_month_and_the_total_run_together(project: Path) -> None:
         "total": {"success": 1},
     }
     assert [(step.assets, step.status) for step in result.steps] == [(("day", "month", "total"), "success")]
+    assert result.steps[0].partitions == {"day": tuple(JANUARY), "month": ("2024-01-01",)}
     assert value(project, "day", "2024-01-17") == 17
     assert value(project, "month", "2024-01-01") == value(project, "total") == sum(range(1, 32))
 
