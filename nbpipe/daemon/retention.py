@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 from nbpipe import clock
+from nbpipe.core.automation.records import Source
 from nbpipe.core.ports.automation import Prunable
 from nbpipe.core.records import ACTIVE_RUN
 from nbpipe.daemon.parts import Duty
@@ -25,6 +28,9 @@ _FOLDERS = 20
 _YOUNG = timedelta(hours=1)
 _LOG = ".nbpipe/gc.log"
 
+_Old: TypeAlias = tuple[datetime, tuple[Prunable, ...], tuple[Source, str] | None]
+"""Before when, which rows, and of ticks whose."""
+
 
 class RetentionPart:
     """Removes a little at a time, so that nobody waits."""
@@ -34,6 +40,7 @@ class RetentionPart:
         self._duty = duty
         self._due: datetime | None = None
         self._values_due: datetime | None = None
+        self._rows: deque[_Old] | None = None
         self._folders: Iterator[Path] | None = None
 
     @property
@@ -55,6 +62,7 @@ class RetentionPart:
             return min(self._due, self._values_due)
         if self._prune(now) or self._remove_records(now):
             return now + _BREATH
+        self._rows = None
         self._due = now + _EVERY
         return min(self._due, self._values_due)
 
@@ -62,36 +70,46 @@ class RetentionPart:
         """See `Part`."""
 
     def _prune(self, now: datetime) -> int:
-        """Remove rows; return how many."""
-        duty, retention = self._duty, self._duty.project.config.retention
-        wanted: list[tuple[datetime | None, tuple[Prunable, ...]]] = [
-            (self._ticks_before(retention.ticks, now), ("ticks",)),
-            (now, ("run_keys",)),
-            (self._runs_before(retention.runs, now), ("backfills", "runs", "events")),
-        ]
-        removed = 0
-        for before, kinds in wanted:
-            if before is not None:
-                removed += duty.store.automation.prune(duty.lease, before=before, kinds=kinds)
-        return removed
+        """Remove some rows; return how many, 0 only if none are left to remove."""
+        if self._rows is None:
+            self._rows = deque(self._old_rows(now))
+        store, lease = self._duty.store, self._duty.lease
+        while self._rows:
+            before, kinds, of = self._rows[0]
+            removed = store.automation.prune(lease, before=before, kinds=kinds, of=of)
+            if removed:
+                return removed
+            self._rows.popleft()
+        return 0
+
+    def _old_rows(self, now: datetime) -> Iterator[_Old]:
+        """Yield which rows are not kept."""
+        retention = self._duty.project.config.retention
+        yield from self._old_ticks(retention.ticks, now)
+        yield now, ("run_keys",), None
+        before = self._runs_before(retention.runs, now)
+        if before is not None:
+            yield before, ("backfills", "runs", "events"), None
+
+    def _old_ticks(self, keep: Keep, now: datetime) -> Iterator[_Old]:
+        """Yield which ticks are not kept; a number is that of each schedule and sensor."""
+        store, env = self._duty.store, self._duty.env
+        if keep.seconds is not None:
+            yield now - timedelta(seconds=keep.seconds), ("ticks",), None
+        elif keep.number is not None:
+            declared = self._duty.declared.definitions
+            known: set[tuple[Source, str]] = {("schedule", name) for name in declared.schedules}
+            known |= {("sensor", name) for name in declared.sensors}  # without a cursor the store keeps no state of it
+            for of in sorted(known | store.automation.states(env).keys()):
+                ticks = store.automation.ticks(env, *of, limit=keep.number)
+                if len(ticks) == keep.number:
+                    yield ticks[-1].at, ("ticks",), of
 
     def _runs_before(self, keep: Keep, now: datetime) -> datetime | None:
         if keep.number is None:
             return _before(keep, now)
         newest = self._duty.store.runs(env=self._duty.env, limit=keep.number)
         return newest[-1].created_at if len(newest) == keep.number else None
-
-    def _ticks_before(self, keep: Keep, now: datetime) -> datetime | None:
-        """Return before when no schedule or sensor needs its ticks; a number is that of each."""
-        if keep.number is None:
-            return _before(keep, now)
-        duty = self._duty
-        oldest = []
-        for source, name in duty.store.automation.states(duty.env):
-            ticks = duty.store.automation.ticks(duty.env, source, name, limit=keep.number)
-            if len(ticks) == keep.number:
-                oldest.append(ticks[-1].at)
-        return min(oldest, default=None)
 
     def _remove_records(self, now: datetime) -> int:
         """Remove folders of records; return how many."""

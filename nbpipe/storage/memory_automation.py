@@ -164,12 +164,20 @@ class MemoryAutomation(MemoryPart):
         ordered = sorted(queued, key=lambda run: (-run.record.priority, run.created))
         return [run.record for run in ordered][:limit]
 
-    def prune(self, lease: Lease, *, before: datetime, kinds: Collection[Prunable], limit: int = 2_000) -> int:
+    def prune(
+        self,
+        lease: Lease,
+        *,
+        before: datetime,
+        kinds: Collection[Prunable],
+        limit: int = 2_000,
+        of: tuple[Source, str] | None = None,
+    ) -> int:
         """See `AutomationStore`."""
         with self._reading():
             self._check(lease)
             retention = MemoryRetention(self)
-            return sum(retention.prune(kind, lease.env, before, limit) for kind in sorted(set(kinds)))
+            return sum(retention.prune(kind, lease.env, before, limit, of=of) for kind in sorted(set(kinds)))
 
     def _check(self, lease: Lease) -> Lease:
         known = self._leases.get(lease.env, (0, None))[1]

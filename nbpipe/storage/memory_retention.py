@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from nbpipe.core.automation.records import Source
 from nbpipe.core.records import ACTIVE_RUN
 from nbpipe.storage.memory_base import MemoryPart
 from nbpipe.storage.outcomes import KEPT_EVENTS
@@ -15,10 +16,11 @@ class MemoryRetention(MemoryPart):
     def __init__(self, store: MemoryPart) -> None:
         self.__dict__ = store.__dict__
 
-    def prune(self, kind: str, env: str, before: datetime, limit: int) -> int:
-        """Remove one kind; return how many rows."""
+    def prune(self, kind: str, env: str, before: datetime, limit: int, *, of: tuple[Source, str] | None = None) -> int:
+        """Remove one kind, ticks perhaps of one source and name; return how many rows."""
+        if kind == "ticks":
+            return self._old_ticks(env, before, limit, of)
         remove = {
-            "ticks": self._old_ticks,
             "run_keys": self._old_keys,
             "runs": self._old_runs,
             "backfills": self._old_backfills,
@@ -26,8 +28,12 @@ class MemoryRetention(MemoryPart):
         }[kind]
         return remove(env, before, limit)
 
-    def _old_ticks(self, env: str, before: datetime, limit: int) -> int:
-        old = [tick for of_env, tick in self._ticks.values() if of_env == env and tick.at < before]
+    def _old_ticks(self, env: str, before: datetime, limit: int, of: tuple[Source, str] | None) -> int:
+        old = [
+            tick
+            for of_env, tick in self._ticks.values()
+            if of_env == env and tick.at < before and of in (None, (tick.source, tick.name))
+        ]
         for tick in sorted(old, key=lambda tick: tick.at)[:limit]:
             del self._ticks[tick.id]
         return min(len(old), limit)

@@ -29,6 +29,17 @@ def remove_ticks(_: Dialect) -> Query:
     return sa.delete(ticks).where(ticks.c.id.in_(old.order_by(ticks.c.at).limit(_limit())))
 
 
+def remove_ticks_of(_: Dialect) -> Query:
+    """Old ticks of one schedule or sensor, oldest first."""
+    old = sa.select(ticks.c.id).where(
+        ticks.c.env == given("of_env"),
+        ticks.c.source == given("of_source"),
+        ticks.c.name == given("of_name"),
+        ticks.c.at < given("before"),
+    )
+    return sa.delete(ticks).where(ticks.c.id.in_(old.order_by(ticks.c.id).limit(_limit())))
+
+
 def remove_keys(_: Dialect) -> Query:
     """Run keys that have expired."""
     columns = (run_keys.c.env, run_keys.c.name, run_keys.c.key)

@@ -161,14 +161,22 @@ class SqlAutomation(SqlPart):
         with self._database.read() as transaction:
             return list(map(rows.run, transaction.all(run_lists.select_waiting, env=env, limit=limit)))
 
-    def prune(self, lease: Lease, *, before: datetime, kinds: Collection[Prunable], limit: int = 2_000) -> int:
+    def prune(
+        self,
+        lease: Lease,
+        *,
+        before: datetime,
+        kinds: Collection[Prunable],
+        limit: int = 2_000,
+        of: tuple[Source, str] | None = None,
+    ) -> int:
         """See `AutomationStore`."""
         from nbpipe.storage.sql_retention import Examined, SqlRetention
 
         retention = SqlRetention(self._database, lease.env, lambda transaction: self._check(transaction, lease))
         removed, stamp = 0, codec.stamp(before)
         for kind in sorted(set(kinds) - {"events"}):
-            removed += retention.prune(kind, stamp, limit)
+            removed += retention.prune(kind, stamp, limit, of=of)
         if "events" in kinds:
             examined = self._examined.get(lease.env, Examined())
             number, self._examined[lease.env] = retention.prune_events(stamp, limit, examined)

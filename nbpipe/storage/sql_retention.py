@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from nbpipe.core.automation.records import Source
 from nbpipe.storage import codec
 from nbpipe.storage import retention_queries as queries
 from nbpipe.storage.database import Database, Transaction
@@ -36,11 +37,14 @@ class SqlRetention:
             "backfills": self._backfills,
         }
 
-    def prune(self, kind: str, before: int, limit: int) -> int:
-        """Remove one kind but events; return how many rows."""
+    def prune(self, kind: str, before: int, limit: int, *, of: tuple[Source, str] | None = None) -> int:
+        """Remove one kind but events, ticks perhaps of one source and name; return how many rows."""
+        given: dict[str, Any] = {"of_env": self._env, "before": before, "limit": limit}
         with self._database.write() as transaction:
             self._check(transaction)
-            return self._removers[kind](transaction, {"of_env": self._env, "before": before, "limit": limit})
+            if kind == "ticks" and of is not None:
+                return transaction.run(queries.remove_ticks_of, **given, of_source=of[0], of_name=of[1])
+            return self._removers[kind](transaction, given)
 
     def prune_events(self, before: int, limit: int, seen: Examined) -> tuple[int, Examined]:
         """Remove events; return how many rows, and what need not be read again.

@@ -478,6 +478,18 @@ def test_old_ticks_are_removed_a_little_at_a_time(kept, lease):
     assert kept.tick(lease, tick(minute=3), [asked("r11")]) is None, "it is settled"
 
 
+def test_old_ticks_of_one_schedule_or_sensor_are_removed_alone(kept, lease):
+    for minute in range(1, 6):
+        kept.tick(lease, tick(minute=minute), [asked(f"r{minute}")])
+        kept.tick(lease, tick("sensor", minute=minute), [asked(f"s{minute}")])
+    mine = {"kinds": ["ticks"], "of": ("sensor", "s")}
+    assert kept.prune(lease, before=later(4), limit=2, **mine) == 2
+    assert kept.prune(lease, before=later(4), **mine) == 1
+    assert kept.prune(lease, before=later(4), **mine) == 0
+    assert len(kept.ticks(ENV, "schedule", "s")) == 5
+    assert [one.at for one in kept.ticks(ENV, "sensor", "s")] == [later(5), later(4)]
+
+
 def test_expired_run_keys_are_removed(kept, lease):
     kept.tick(lease, tick("sensor"), [asked("r1", "a")], keys_until=later(5))
     kept.tick(lease, tick("sensor"), [asked("r2", "b")], keys_until=later(9))

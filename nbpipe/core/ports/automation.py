@@ -131,7 +131,15 @@ class AutomationStore(Protocol):
     def waiting(self, env: str, *, limit: int = 1000) -> list[Run]:
         """Return queued runs that no process has taken: by priority, then by age."""
 
-    def prune(self, lease: Lease, *, before: datetime, kinds: Collection[Prunable], limit: int = 2_000) -> int:
+    def prune(
+        self,
+        lease: Lease,
+        *,
+        before: datetime,
+        kinds: Collection[Prunable],
+        limit: int = 2_000,
+        of: tuple[Source, str] | None = None,
+    ) -> int:
         """Remove what is older, in one short transaction for each kind.
 
         What is active stays, and what that needs: runs of a backfill that has not ended, events that tell when and by
@@ -143,6 +151,7 @@ class AutomationStore(Protocol):
             before: what ended, was recorded last, or expired (run keys), earlier.
             kinds: what to remove. A backfill goes after its runs have ended.
             limit: at most so many of each kind, so that nobody waits long; parts of a large run count too.
+            of: of ticks, only those of this schedule or sensor.
 
         Returns:
             How many rows were removed. Call it again until it is 0.

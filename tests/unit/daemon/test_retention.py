@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from nbpipe.core.automation.definitions import SensorDef
 from nbpipe.core.automation.records import Tick
+from nbpipe.core.definitions import Definitions
 from nbpipe.daemon.retention import RetentionPart
 from nbpipe.errors import ConflictError
 from nbpipe.execution.records import RUNS
@@ -109,6 +111,19 @@ def test_old_values_are_removed_by_another_process_once_a_day(world):
     assert world.processes.cleaning is None
     part.act(after(days=1, minutes=12))
     assert len(world.starter.processes) == 2
+
+
+def test_a_number_of_ticks_is_kept_of_each_however_often_another_ticks(world):
+    part = filled(world, ticks=Keep(number=3))
+    duty = part._duty
+    duty.declared.take(Definitions(sensors={"busy": SensorDef(name="busy", job="j")}))
+    for minute in range(10):
+        at = after(minutes=-10 + minute)
+        tick = Tick(source="sensor", name="busy", scheduled_at=at, status="launched", at=at)
+        assert world.store.automation.tick(duty.lease, tick) is not None
+    tidied(world, part)
+    assert kept(world)[2] == DAYS[2:]
+    assert len(world.store.automation.ticks("default", "sensor", "busy")) == 3
 
 
 def test_runs_that_wait_keep_their_notebooks_however_many_they_are(world, monkeypatch):
