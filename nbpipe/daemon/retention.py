@@ -27,6 +27,8 @@ _FOLDERS = 20
 #: A folder this young may be of a run that is just being queued.
 _YOUNG = timedelta(hours=1)
 _LOG = ".nbpipe/gc.log"
+#: Seconds that a clock goes ahead of the time that passes when somebody sets it, or the machine was asleep for days.
+_LEAP = 2 * 24 * 3600.0
 
 _Old: TypeAlias = tuple[datetime, tuple[Prunable, ...], tuple[Source, str] | None]
 """Before when, which rows, and of ticks whose."""
@@ -42,6 +44,7 @@ class RetentionPart:
         self._values_due: datetime | None = None
         self._rows: deque[_Old] | None = None
         self._folders: Iterator[Path] | None = None
+        self._apart: float | None = None
 
     @property
     def idle(self) -> bool:
@@ -55,8 +58,8 @@ class RetentionPart:
         if self._due is None or self._values_due is None or self._due - now > _EVERY:  # a clock was set back
             self._due = now + _FIRST
             self._values_due = now + _FIRST * 10
-        self._due = min(self._due, now + _EVERY)  # the clock may have been set back
-        self._values_due = min(self._values_due, now + _VALUES_EVERY)
+        if self._has_leapt(now):
+            self._due = now + _EVERY
         self._look_at_cleaning(now)
         if now < self._due:
             return min(self._due, self._values_due)
@@ -68,6 +71,11 @@ class RetentionPart:
 
     def close(self) -> None:
         """See `Part`."""
+
+    def _has_leapt(self, now: datetime) -> bool:
+        """Tell whether the clock was set far ahead: if it is wrong, somebody may set it right before all seems old."""
+        before, self._apart = self._apart, now.timestamp() - clock.elapsed()
+        return before is not None and self._apart - before > _LEAP
 
     def _prune(self, now: datetime) -> int:
         """Remove some rows; return how many, 0 only if none are left to remove."""

@@ -138,6 +138,22 @@ def test_runs_that_wait_keep_their_notebooks_however_many_they_are(world, monkey
     assert all((world.project.root / RUNS / name).is_dir() for name in waiting)
 
 
+def test_a_clock_that_is_far_ahead_for_a_while_removes_nothing(world):
+    part = filled(world)
+    tidied(world, part)
+    before = kept(world)
+    leap = after(days=400)
+    for minute in (0, 1, 59):
+        part.act(leap + timedelta(minutes=minute))
+        assert kept(world) == before
+    part.act(after(minutes=5))  # it is right again
+    part.act(after(minutes=10))
+    assert kept(world) == before
+    for minute in (0, 61, 62):
+        part.act(leap + timedelta(minutes=minute))
+    assert kept(world) != before, "it was right"
+
+
 def test_who_leads_no_more_removes_nothing(world):
     part = filled(world)
     part.act(NOON)
