@@ -22,6 +22,8 @@ from nbpipe.pages.text import shown
 
 #: These look at a folder that may be no project, or one that can't be opened.
 _WITHOUT_WORKSPACE = frozenset({"init", "doctor"})
+#: Commands whose log is their answer, a line for each entry.
+_LOGS = frozenset({"daemon"})
 _JSON, _ENV, _PROJECT = "nbpipe.json", "nbpipe.env", "nbpipe.project"
 
 
@@ -97,6 +99,8 @@ def _confirm(question: str) -> bool:
 
 
 def _answer(context: click.Context, path: str, data: Any) -> int:
+    if path in _LOGS:
+        return exit_status(path, data)
     if context.meta.get(_JSON):
         from nbpipe.pages.json_output import encoded
 

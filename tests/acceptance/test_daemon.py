@@ -122,9 +122,7 @@ def test_a_schedule_of_a_notebook_runs_in_a_small_process(project: Path, termina
         process.wait(60)
     modules = next(line for line in (project / "err.txt").read_text().splitlines() if line.startswith("MODULES"))
     assert not _FOREIGN.intersection(modules.split())
-    events = [
-        json.loads(line).get("event") for line in (project / "said.txt").read_text().splitlines() if "event" in line
-    ]
+    events = [json.loads(line)["event"] for line in (project / "said.txt").read_text().splitlines()]
     assert [event for event in events if event != "definitions"] == [
         "leading",
         "tick",
@@ -304,9 +302,9 @@ def test_runs_go_on_when_the_daemon_is_stopped_or_are_waited_for(
         process.terminate()
         if choice == "handover":
             assert process.wait(60) == 0
-            assert "1 runs go on" in (project / "said.txt").read_text()
+            assert "1 run still under way" in (project / "said.txt").read_text()
         else:
-            eventually(lambda: "waiting for 1 runs to end" in (project / "said.txt").read_text(), within=30)
+            eventually(lambda: "waiting for 1 run to end" in (project / "said.txt").read_text(), within=30)
             assert not leads(terminal)  # another one may lead meanwhile
         assert terminal.json("runs")[0]["status"] == "running"
         (project / "go").touch()
