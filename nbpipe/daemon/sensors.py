@@ -331,6 +331,12 @@ class Sensors:
         if told.problems and not told.reached and not sensor.job:
             return Wanted(answer=Answer(), cursor=asked.cursor, at=asked.at, failed=note)
         reached = f"told {told.reached} of {len(sensor.notify)}"
+        self._duty.log(
+            f"sensor {sensor.name} {': '.join(filter(None, (reached, note)))}",
+            level="warning" if note else "info",
+            event="notified",
+            sensor=sensor.name,
+        )
         answer = asked.answer if sensor.job else Answer(reason=reached)
         return Wanted(answer=answer, cursor=asked.cursor, at=asked.at, note=note)
 

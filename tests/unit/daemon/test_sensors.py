@@ -488,3 +488,14 @@ def test_people_are_told_and_the_cursor_moves_after_that(watch):
     eventually(lambda: found.pass_(0) or found.cursor != before)
     assert [len(news.runs) for _, news in found.told] == [2, 2]
     assert found.ticks()[-1].reason == "told 1 of 1"
+    assert "sensor inbox told 1 of 1" in found.world.said
+
+
+def test_the_log_says_who_could_not_be_told(watch):
+    found = watch(SensorDef(name="inbox", kind="run", statuses=("failure",), notify=("ops", "none"), every=1.0))
+    found.world.project.config = Config(notify={"ops": Notify(url="http://localhost")})
+    found.pass_(0)
+    failures(found, 1)
+    found.pass_(1)
+    eventually(lambda: found.pass_(0) or found.world.said)
+    assert found.world.said == ["sensor inbox told 1 of 2: there is no [notify.none]"]
