@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nbpipe.commands.run import whole_notebook
+from nbpipe.commands.whole_notebooks import WholeNotebook, whole_notebook
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.parameters import parse_value
 from nbpipe.core.runs.planning import plan_notebook, plan_run
@@ -81,16 +81,18 @@ def _whole(workspace: Workspace, work: Work, notebook: str, parameters: Mapping[
         raise UnknownNameError("notebook", notebook, workspace.definitions.notebooks)
     if work.selection is not None:
         raise RefusedError(f"job {work.job.name} runs the whole of {notebook}: nothing of it can be selected")
+    whole = _whole_partitions(workspace, work, notebook)
     return plan_notebook(
         workspace.definitions,
         notebook,
         env=workspace.env,
         parameters=parameters,
-        partitions=_whole_partitions(workspace, work, notebook),
+        partitions=whole.partitions,
+        left_out=whole.left_out,
     )
 
 
-def _whole_partitions(workspace: Workspace, work: Work, notebook: str) -> dict[str, tuple[str, ...]]:
+def _whole_partitions(workspace: Workspace, work: Work, notebook: str) -> WholeNotebook:
     """Return the partition that each asset of a notebook is executed for."""
     if work.partition is None and work.job.partitions is None:
         return whole_notebook(workspace, notebook, at=work.closed_at)
@@ -103,7 +105,7 @@ def _whole_partitions(workspace: Workspace, work: Work, notebook: str) -> dict[s
             found[key] = range_texts(_of_job(work, of))
     if not found:
         raise _without_partitions(work)
-    return found
+    return WholeNotebook(partitions=found)
 
 
 def _request(workspace: Workspace, work: Work, keys: Sequence[str]) -> PartitionRequest | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 from nbpipe import clock
 from nbpipe.commands.materialize import carry_out
 from nbpipe.commands.run_results import RunResult
+from nbpipe.commands.whole_notebooks import whole_notebook
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.parameters import parse_assignments
 from nbpipe.core.runs.planning import plan_notebook
@@ -60,26 +60,15 @@ def prepare_notebook(workspace: Workspace, notebook: str, parameters: Mapping[st
     """
     workspace.settle()
     path = _find(workspace, notebook)
+    whole = whole_notebook(workspace, path, at=clock.now())
     return plan_notebook(
         workspace.definitions,
         path,
         env=workspace.env,
         parameters=parameters,
-        partitions=whole_notebook(workspace, path, at=clock.now()),
+        partitions=whole.partitions,
+        left_out=whole.left_out,
     )
-
-
-def whole_notebook(workspace: Workspace, path: str, *, at: datetime) -> dict[str, tuple[str, ...]]:
-    """Return the partition that each asset of a notebook is executed for: the one that closed last, as in Run All."""
-    assets = workspace.definitions.assets
-    found: dict[str, tuple[str, ...]] = {}
-    for key in workspace.definitions.notebooks[path].assets:
-        if key in assets and assets[key].options.partitions is not None and not workspace.definitions.blocked(key):
-            of = workspace.book.of(key)
-            latest = None if of is None else of.latest_complete(at)
-            if latest is not None:
-                found[key] = (latest,)
-    return found
 
 
 def _find(workspace: Workspace, notebook: str) -> str:

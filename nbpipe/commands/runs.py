@@ -12,6 +12,7 @@ from nbpipe import clock
 from nbpipe.commands.materialize import carry_out, has_partitions
 from nbpipe.commands.run_results import RunDetails, RunResult, RunRow, details_of, row_of
 from nbpipe.commands.run_waits import why_waiting
+from nbpipe.commands.whole_notebooks import whole_notebook
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.records import ACTIVE_RUN, Run
 from nbpipe.core.runs.planning import plan_notebook, plan_run
@@ -126,7 +127,15 @@ def _planned_again(workspace: Workspace, run: Run, plan: RunPlan, *, from_failur
         if from_failure and run.status == "success":
             raise RefusedError(f"run {run.id} succeeded: retry it without --from-failure")
         given = plan.steps[0].parameters
-        return plan_notebook(workspace.definitions, whole, env=run.env, parameters=given, partitions=plan.partitions)
+        found = whole_notebook(workspace, whole, at=clock.now(), given=plan.partitions)
+        return plan_notebook(
+            workspace.definitions,
+            whole,
+            env=run.env,
+            parameters=given,
+            partitions=found.partitions,
+            left_out=found.left_out,
+        )
     assets = assets_to_retry(workspace.store, run, from_failure=from_failure)
     request = None
     if has_partitions(workspace):

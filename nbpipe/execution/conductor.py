@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from nbpipe.execution.sessions import KernelSession
 
 #: How programs say that they got no memory.
-_OF_MEMORY = re.compile(r"MemoryError|bad_alloc|\[Errno 12\]|can't start new thread|[Oo]ut of memory")
+_OF_MEMORY = re.compile(
+    r"MemoryError|bad_alloc|\[Errno 12\]|can't start new thread|Resource temporarily|[Oo]ut of memory"
+)
 _CANCELED = "the run was asked to stop"
 _AFTER_DEATH = "What was stored before is kept: find out why (memory, a crash in a library), then retry the run"
 #: The cell that sets parameters is not in the saved notebook.
@@ -166,8 +168,10 @@ class Conductor:
         cells = notebook.node.cells
         plans = {plan.index: plan for plan in self._plan.cells}
         indexes: Iterable[int] = self._plan.order
-        if self._plan.whole:  # Run All decides by the cells themselves
-            indexes = (notebook.original(at) for at in range(len(cells)) if at != notebook.injected)
+        if self._plan.whole:  # Run All decides by the cells themselves, but for what can't be computed now
+            left_out = {plan.index for plan in self._plan.cells if plan.action == "skip"}
+            every = (notebook.original(at) for at in range(len(cells)) if at != notebook.injected)
+            indexes = (index for index in every if index not in left_out)
         order = [
             (plans.get(index) or CellPlan(index=index, cell_id="", action="run"), notebook.position(index))
             for index in indexes

@@ -7,6 +7,7 @@ the notebook. What is selected, and the code that counts, is pinned by the reque
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -25,7 +26,7 @@ from nbpipe.core.records import AssetState, Materialization
 from nbpipe.core.references import Reference
 from nbpipe.core.runs.plans import StepRequest
 from nbpipe.core.staleness import out_of_date
-from nbpipe.errors import RefusedError, StoredValueError, UsageError
+from nbpipe.errors import MissingValueError, RefusedError, StoredValueError, UsageError
 from nbpipe.io.registry import IoRegistry, open_io
 from nbpipe.kernel.asset_cells import AssetCells
 from nbpipe.kernel.defining import define
@@ -42,6 +43,9 @@ from nbpipe.settings import resolve_secrets, secret_values
 from nbpipe.storage.open import open_store
 
 __all__ = ["StepSession", "begin", "define", "end"]
+
+_ALONE = re.compile(r"\s*%asset\s[^\n]*\s*")
+"""A cell that shows a value, and does nothing else."""
 
 
 def begin(path: str) -> None:
@@ -148,8 +152,16 @@ class StepSession:
         return self._known
 
     def value(self, reference: Reference) -> Any:
-        """See `Session`."""
-        return self._value(reference.asset, key=reference.partition, version=reference.version)
+        """See `Session`. Where a whole notebook only shows a partition that is not there, this is said, and goes on."""
+        try:
+            return self._value(reference.asset, key=reference.partition, version=reference.version)
+        except MissingValueError as error:
+            shown = _ALONE.fullmatch(self._current.source)
+            partitioned = reference.partition or reference.asset in self.request.sets
+            if not (self.request.step.whole and shown and partitioned):
+                raise
+            say(str(error))
+            return None
 
     def choose_partition(self, key: str) -> None:  # noqa: ARG002 - the plan says which
         """Say that the plan decides."""

@@ -110,6 +110,55 @@ def test_a_whole_notebook_runs_for_the_latest_partitions(project: Path) -> None:
     assert answer(project, "run", "a.ipynb")["steps"][0]["assets"] == []
 
 
+def test_a_whole_notebook_leaves_out_what_it_can_not_compute_now(project: Path) -> None:
+    cells = [
+        "%%asset day --partitions daily:2024-01-01..2024-01-31\nint(partition.key[-2:])",
+        "%asset day@2024-01-02",
+        "%%asset month --partitions monthly:2024-01-01..2024-01-01\nsum(day.values())",
+        "%%asset total\nsum(month.values())",
+        "print(total)",
+        "%%asset visits --partitions dynamic:customers\npartition.key",
+        "print(visits)",
+        "print('the day is', day)",
+    ]
+    write_notebook(project / "a.ipynb", cells)
+    found = nbpipe(project, "run", "a.ipynb", "--json")
+    assert found.status == 0, found.err
+    (step,) = found.data["steps"]
+    assert (step["assets"], step["partitions"]) == (["day"], {"day": ["2024-01-31"]})
+    for note in (
+        "left out: month@2024-01-01 needs 2024-01-01..2024-01-30 of day, which have no value",
+        "left out: total needs month, which has no value",
+        "left out: visits has no partitions yet: add keys with `nbpipe partitions add customers KEY`",
+        "left out: cells 5, 7, which show what is left out",
+    ):
+        assert note in found.err
+    told = shown(project / step["output"])
+    assert "day@2024-01-02 has no value: `%materialize day --partitions 2024-01-02` makes it" in told[1]
+    assert told[7] == "the day is 31\n"
+    assert [told[at] for at in (2, 3, 4, 5, 6)] == [""] * 5
+    answer(project, "materialize", "day", "--partitions", "2024-01-01..2024-01-30")
+    answer(project, "partitions", "add", "customers", "ana")
+    found = nbpipe(project, "run", "a.ipynb", "--json")
+    assert found.status == 0, found.err
+    assert "left out" not in found.err
+    assert found.data["steps"][0]["assets"] == ["month", "total", "visits"]
+    assert [told for told in shown(project / found.data["steps"][0]["output"]) if told][-3:] == [
+        f"{sum(range(1, 32))}\n",
+        "ana\n",
+        "the day is 31\n",
+    ]
+    write_notebook(project / "a.ipynb", [*cells[:1], "old = %asset day@2024-02-01", "old + 1"])
+    found = nbpipe(project, "run", "a.ipynb", "--json")
+    assert (found.status, found.data["status"]) == (1, "failure")
+
+
+def shown(record: Path) -> list[str]:
+    """Return what each code cell of a record printed."""
+    cells = json.loads(record.read_text(encoding="utf-8"))["cells"]
+    return ["".join("".join(each.get("text", "")) for each in cell["outputs"]) for cell in cells]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 from nbpipe.core.definitions import CellDef, NotebookDef
 from nbpipe.core.runs.plans import CellPlan
 
 
-def whole_cells(notebook: NotebookDef) -> tuple[CellPlan, ...]:
-    """Plan all cells as Run All executes them, but for those that are tagged to be skipped."""
+def whole_cells(notebook: NotebookDef, left_out: Container[str] = ()) -> tuple[CellPlan, ...]:
+    """Plan all cells as Run All executes them, but for those that are tagged to be skipped.
+
+    The cells of assets that are left out are skipped, too, and those that show them.
+    """
+    skipped: set[int] = set()
+    for cell in notebook.cells:
+        shown = any(key in left_out for key in (*cell.assets, *cell.shows))
+        if cell.kind == "skipped" or shown or (cell.kind == "view" and not skipped.isdisjoint(cell.uses)):
+            skipped.add(cell.ref.index)
     return tuple(
         CellPlan(
             index=cell.ref.index,
             cell_id=cell.ref.cell_id,
-            action="skip" if cell.kind == "skipped" else "run",
+            action="skip" if cell.ref.index in skipped else "run",
             assets=cell.assets,
             shows=cell.shows,
             binds=cell.binds,

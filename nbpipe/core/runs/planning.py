@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from nbpipe.core.graph import AssetGraph
 from nbpipe.core.runs.cell_order import execution_order, step_cells, whole_cells
 from nbpipe.core.runs.grouping import group, waiting
 from nbpipe.core.runs.parameter_checks import parameters_for
-from nbpipe.core.runs.plans import Mode, RunPlan, StepPlan
+from nbpipe.core.runs.plans import CellPlan, Mode, RunPlan, StepPlan
 from nbpipe.core.runs.refusals import refuse_broken, refuse_missing_upstream
 from nbpipe.core.selection import quoted
 from nbpipe.errors import RefusedError, UnknownNameError
@@ -118,6 +118,7 @@ def plan_notebook(
     env: str,
     parameters: Mapping[str, Any] = _NONE,
     partitions: Mapping[str, tuple[str, ...]] = _NONE,
+    left_out: Mapping[str, str] = _NONE,
 ) -> RunPlan:
     """Plan the execution of one whole notebook, as Run All does it; it needs no assets.
 
@@ -127,6 +128,7 @@ def plan_notebook(
         env: name of the environment.
         parameters: values by name.
         partitions: see `RunPlan.partitions`.
+        left_out: why some of its assets are not executed, by name: neither are the cells that show them.
 
     Raises:
         UnknownNameError: the project has no such notebook.
@@ -135,7 +137,7 @@ def plan_notebook(
     notebook = definitions.notebooks.get(path)
     if notebook is None:
         raise UnknownNameError("notebook", path, definitions.notebooks)
-    cells = whole_cells(notebook)
+    cells = whole_cells(notebook, left_out)
     order = tuple(cell.index for cell in cells if cell.action != "skip")
     assets = _in_order(notebook, order)
     step = StepPlan(
@@ -157,7 +159,18 @@ def plan_notebook(
         partitions=partitions,
         sets=_sets(definitions, assets),
         notebooks={path: notebook.content_hash},
+        notes=(*(f"left out: {why}" for why in dict.fromkeys(left_out.values())), *_unseen(notebook, cells)),
     )
+
+
+def _unseen(notebook: NotebookDef, cells: Sequence[CellPlan]) -> Iterator[str]:
+    """Say which view cells of a whole notebook are left out because of what they show."""
+    skipped = {cell.index for cell in cells if cell.action == "skip"}
+    places = [str(cell.ref.index + 1) for cell in notebook.cells if cell.kind == "view" and cell.ref.index in skipped]
+    if places:
+        cells_are = "cell" if len(places) == 1 else "cells"
+        verb = "shows" if len(places) == 1 else "show"
+        yield f"left out: {cells_are} {', '.join(places)}, which {verb} what is left out"
 
 
 def _sets(definitions: Definitions, keys: Iterable[str]) -> dict[str, str]:

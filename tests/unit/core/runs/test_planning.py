@@ -302,6 +302,16 @@ def test_a_whole_notebook_runs_as_run_all():
     assert resolve(parse_selection(run.selection), AssetGraph.of(definitions), definitions.assets) == ("a",)
 
 
+def test_what_a_whole_notebook_leaves_out_is_not_shown_either():
+    shown = cell(2, "view", shows=("a",))
+    below = cell(3, "view", uses=(2,))
+    definitions = project(spec("a", index=1), spec("b", index=4), cells={"a.ipynb": [cell(0, "setup"), shown, below]})
+    run = plan_notebook(definitions, "a.ipynb", env="default", left_out={"a": "a has none"})
+    assert [one.action for one in run.steps[0].cells] == ["run", "skip", "skip", "skip", "run"]
+    assert (run.steps[0].order, run.steps[0].assets, [one.key for one in run.assets]) == ((0, 4), ("b",), ["b"])
+    assert run.notes == ("left out: a has none", "left out: cells 3, 4, which show what is left out")
+
+
 def test_an_unknown_notebook_is_refused_with_the_nearest():
     with pytest.raises(UnknownNameError, match=r"did you mean 'a.ipynb'"):
         plan_notebook(project(*chain("a")), "a.ipyn", env="default")
