@@ -13,6 +13,7 @@ from nbpipe.commands.automation_rows import JobRow, find_job, job_rows
 from nbpipe.commands.named_groups import NamedCommands
 from nbpipe.commands.run_results import NOTHING_DONE, RunResult, result_of
 from nbpipe.commands.surface import current_surface, does_nothing_here
+from nbpipe.commands.unread import say_unread
 from nbpipe.commands.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def command() -> None:
 @click.pass_obj
 def list_jobs(workspace: Workspace) -> list[JobRow]:
     """List jobs: what they run, and what runs them."""
+    say_unread(workspace)
     return job_rows(workspace)
 
 

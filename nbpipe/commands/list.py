@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from nbpipe.commands.arguments import selection_argument
+from nbpipe.commands.unread import say_unread
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetSpec
 
@@ -32,6 +33,7 @@ class AssetRow(msgspec.Struct, frozen=True, kw_only=True):
 @click.pass_obj
 def command(workspace: Workspace, selection: str) -> list[AssetRow]:
     """List the assets that the project defines, in the order in which they depend on each other."""
+    say_unread(workspace)
     keys = workspace.select(selection)
     return [_row(workspace.definitions.assets[key]) for key in keys]
 

@@ -194,3 +194,11 @@ def test_previews_where_clocks_change(shop, zone, cron, after, expected):
     found = previewed(Workspace.open(shop), "s", len(expected), after=datetime.fromisoformat(after))
     assert [time.isoformat(timespec="minutes") for time in found.times] == expected
     assert found.words.endswith(f"({zone})")
+
+
+@pytest.mark.parametrize("words", [("list",), ("job", "list")])
+def test_a_listing_names_the_notebooks_that_it_leaves_out(shop, terminal, words):
+    (shop / "jobs.ipynb").write_text("{garbage")
+    answer = terminal(*words)
+    assert answer.status == 0
+    assert "what jobs.ipynb declares is left out: it is not JSON" in answer.err
