@@ -9,8 +9,8 @@ import msgspec
 
 from nbpipe import clock
 from nbpipe.commands.automation_rows import ScheduleRow, find_schedule, schedule_rows
+from nbpipe.commands.automation_switches import add_switches
 from nbpipe.commands.named_groups import NamedCommands
-from nbpipe.commands.schedule_history import Switched, TickRow, switched, tick_rows
 from nbpipe.commands.workspace import Workspace
 
 
@@ -39,32 +39,13 @@ def list_schedules(workspace: Workspace) -> list[ScheduleRow]:
     return schedule_rows(workspace)
 
 
-@command.command("start")
-@click.argument("name")
-@click.pass_obj
-def start(workspace: Workspace, name: str) -> Switched:
-    """Let a schedule tick from now on, however it is declared."""
-    return switched(workspace, "schedule", find_schedule(workspace, name).name, on=True)
-
-
-@command.command("stop")
-@click.argument("name")
-@click.pass_obj
-def stop(workspace: Workspace, name: str) -> Switched:
-    """Stop a schedule until it is started; what it has started goes on."""
-    return switched(workspace, "schedule", find_schedule(workspace, name).name, on=False)
-
-
-@command.command("ticks")
-@click.argument("name")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many, newest first.")
-@click.pass_obj
-def ticks(workspace: Workspace, name: str, limit: int) -> list[TickRow]:
-    """Show what became of the ticks of a schedule, newest first."""
-    found = tick_rows(workspace, "schedule", name, limit)
-    if not found:
-        find_schedule(workspace, name)  # of one that was taken away the history stays
-    return found
+add_switches(
+    command,
+    "schedule",
+    find_schedule,
+    start="Let a schedule tick from now on, however it is declared.",
+    ticks="Show what became of the ticks of a schedule, newest first.",
+)
 
 
 @command.command("preview")

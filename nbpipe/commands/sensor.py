@@ -7,8 +7,8 @@ import msgspec
 
 from nbpipe import clock
 from nbpipe.commands.automation_rows import SensorRow, find_sensor, sensor_rows
+from nbpipe.commands.automation_switches import add_switches
 from nbpipe.commands.named_groups import NamedCommands
-from nbpipe.commands.schedule_history import Switched, TickRow, switched, tick_rows
 from nbpipe.commands.sensor_trial import Trial, asked_once, kept_cursor
 from nbpipe.commands.surface import does_nothing_here
 from nbpipe.commands.workspace import Workspace
@@ -37,32 +37,13 @@ def list_sensors(workspace: Workspace) -> list[SensorRow]:
     return sensor_rows(workspace)
 
 
-@command.command("start")
-@click.argument("name")
-@click.pass_obj
-def start(workspace: Workspace, name: str) -> Switched:
-    """Let a sensor be asked from now on, however it is declared."""
-    return switched(workspace, "sensor", find_sensor(workspace, name).name, on=True)
-
-
-@command.command("stop")
-@click.argument("name")
-@click.pass_obj
-def stop(workspace: Workspace, name: str) -> Switched:
-    """Stop a sensor until it is started; what it has started goes on."""
-    return switched(workspace, "sensor", find_sensor(workspace, name).name, on=False)
-
-
-@command.command("ticks")
-@click.argument("name")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many, newest first.")
-@click.pass_obj
-def ticks(workspace: Workspace, name: str, limit: int) -> list[TickRow]:
-    """Show what came of the evaluations of a sensor, newest first; skips in a row are one line."""
-    found = tick_rows(workspace, "sensor", name, limit)
-    if not found:
-        find_sensor(workspace, name)  # of one that was taken away the history stays
-    return found
+add_switches(
+    command,
+    "sensor",
+    find_sensor,
+    start="Let a sensor be asked from now on, however it is declared.",
+    ticks="Show what came of the evaluations of a sensor, newest first; skips in a row are one line.",
+)
 
 
 @command.command("tick")
