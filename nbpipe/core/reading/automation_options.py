@@ -247,8 +247,9 @@ CELL_SENSOR_TABLE = OptionTable(
     head=(
         "%%sensor NAME --job J [options]",
         "",
-        "Run a job whenever this cell says so: with a RunRequest, a list of them, or True. It sees `cursor` (assign it",
-        "to keep it), `context`, and the names of setup cells above.",
+        "Run a job whenever this cell says so: with a RunRequest, a list of them, or True. A PartitionsRequest(NAME,",
+        "add=KEYS) in the list adds keys to dynamic:NAME first; a SkipReason(TEXT) says why there is nothing to do. It",
+        "sees `cursor` (assign it to keep it), `context`, and the names of setup cells above.",
     ),
 )
 
