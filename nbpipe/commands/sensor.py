@@ -65,7 +65,20 @@ def cursor(workspace: Workspace, name: str, value: str | None, *, clear: bool) -
     """Show what a sensor keeps from one evaluation to the next, or change it."""
     if clear and value is not None:
         raise UsageError("--set and --clear exclude each other: choose one")
-    find_sensor(workspace, name)
+    sensor = find_sensor(workspace, name)
+    if value is not None and sensor.kind != "cell":
+        _check_event(workspace, name, value)
     if (clear or value is not None) and not does_nothing_here("sensor cursor"):
         workspace.store.automation.set_cursor(workspace.env, name, value, at=clock.now())
     return Cursor(name=name, cursor=kept_cursor(workspace, name))
+
+
+def _check_event(workspace: Workspace, name: str, cursor: str) -> None:
+    from nbpipe.daemon.sensor_events import event_of
+
+    event = event_of(cursor)
+    if event is None or event > workspace.store.revision():
+        raise UsageError(
+            f"the cursor of sensor {name!r} is the number of an event that has happened, not {cursor!r}: --set 0 goes "
+            "through all that is known, --clear begins with what comes from now on"
+        )

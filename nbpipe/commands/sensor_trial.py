@@ -141,12 +141,13 @@ def trial_of(workspace: Workspace, sensor: SensorDef, found: Evaluated, *, befor
 
 
 def _of_events(workspace: Workspace, sensor: SensorDef, cursor: str | None) -> Trial:
-    from nbpipe.daemon.sensor_events import look
+    from nbpipe.daemon.sensor_events import event_of, look
 
-    if cursor is None or not cursor.isdigit():
+    after = event_of(cursor)
+    if after is None:
         reason = "its time begins when a daemon first looks at it"
         return Trial(name=sensor.name, status="skipped", reason=reason, cursor_before=cursor, cursor=cursor)
-    seen = look(workspace.store, workspace.definitions, workspace.env, sensor, int(cursor))
+    seen = look(workspace.store, workspace.definitions, workspace.env, sensor, after)
     found = Evaluated(id="", status="answered", answer=Answer(), cursor=str(seen.upto))
     trial = trial_of(workspace, sensor, found, before=cursor)
     runs = _runs(workspace, sensor, seen.answer, clock.now())

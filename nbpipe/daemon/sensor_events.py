@@ -18,6 +18,8 @@ from nbpipe.errors import UsageError
 
 #: Events that are taken in at once.
 PAGE = 100
+#: Of the number of an event, which databases keep in 64 bits.
+_DIGITS = 18
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +32,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[Run, ...] = ()
     """Those that have ended as it waits for."""
     answer: Answer = Answer()
+
+
+def event_of(cursor: str | None) -> int | None:
+    """Return the event up to which a sensor has taken in all; None if its cursor tells none: its time begins now."""
+    is_number = cursor is not None and cursor.isascii() and cursor.isdigit() and len(cursor) <= _DIGITS
+    return int(cursor) if cursor is not None and is_number else None
 
 
 def look(store: StateStore, definitions: Definitions, env: str, sensor: SensorDef, after: int) -> Seen:

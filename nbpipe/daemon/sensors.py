@@ -26,7 +26,7 @@ from nbpipe.core.ports import CursorChange
 from nbpipe.daemon.log import words_of
 from nbpipe.daemon.notifying import News, tell
 from nbpipe.daemon.parts import Duty
-from nbpipe.daemon.sensor_events import look
+from nbpipe.daemon.sensor_events import event_of, look
 from nbpipe.daemon.sensor_launches import Launch, Wanted
 from nbpipe.daemon.sensor_programs import Programs
 from nbpipe.errors import ConflictError, StateError
@@ -251,7 +251,7 @@ class Sensors:
     def _look_for_events(self, watched: _Watched, now: datetime, revision: int) -> None:
         duty, sensor = self._duty, watched.sensor
         kept = self._cursors.get(sensor.name)
-        after = _number(kept)
+        after = event_of(kept)
         if after is None:  # its time begins now
             change = CursorChange(old=kept, new=str(revision))
             watched.launch = Launch(duty, sensor, Wanted(answer=Answer(reason="begins here"), cursor=change, at=now))
@@ -400,7 +400,3 @@ def _is_on(sensor: SensorDef, state: AutomationState | None) -> bool:
 def _differs(one: SensorDef, other: SensorDef) -> bool:
     """Tell whether a sensor became another one; where its cell stands is of no matter."""
     return msgspec.structs.replace(one, cell=None) != msgspec.structs.replace(other, cell=None)
-
-
-def _number(cursor: str | None) -> int | None:
-    return int(cursor) if cursor is not None and cursor.isascii() and cursor.isdigit() else None

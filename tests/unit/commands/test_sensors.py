@@ -73,6 +73,14 @@ def test_a_trial_of_one_that_waits_for_assets(sensors, terminal):
     assert (found["status"], found["requests"]) == ("launched", 1)
 
 
+@pytest.mark.parametrize("cursor", ["yesterday", "²", "-1", "999999", "9" * 30])
+def test_the_cursor_of_one_that_waits_for_events_is_an_event(sensors, terminal, cursor):
+    answer = terminal("sensor", "cursor", "after", "--set", cursor)
+    assert answer.status == 2
+    assert "is the number of an event that has happened" in answer.err
+    assert terminal("sensor", "tick", "after", "--cursor", cursor).status == 0
+
+
 def test_the_cursor_is_shown_set_and_cleared(sensors, terminal):
     assert terminal("sensor", "cursor", "inbox").out.strip() == "sensor inbox keeps nothing"
     assert terminal("sensor", "cursor", "inbox", "--set", "2024-01-01").out.strip() == "2024-01-01"
