@@ -200,7 +200,12 @@ class Server:
             if changed:
                 self._retire()
             return None
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no memory, or too many processes: the children there are need it still
+            close_all(files)
+            self._answer(client, Refused(f"it can't be forked: {error}"))
+            return None
         if pid == 0:
             return self._job(request, files)
         close_all(files)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
+import tempfile
+import threading
 
 import pytest
 
@@ -14,8 +17,11 @@ from nbpipe.execution.requests import NewKernel, stable_hashes
 from nbpipe.execution.warm import kernel_provider, owned, warmth
 from nbpipe.execution.warm.environments import NotWarmError, WarmEnvironment, home, kernel_environment
 from nbpipe.execution.warm.kernels import ForkedKernels
+from nbpipe.execution.warm.messages import Fork, Refused, receive_answer, send
 from nbpipe.execution.warm.owning import WarmProcesses
-from nbpipe.execution.warm.preloading import LIBRARIES, imported, needed
+from nbpipe.execution.warm.preloading import LIBRARIES, Preloaded, imported, needed
+from nbpipe.execution.warm.process import Server
+from nbpipe.execution.warm.starting import Settings
 from tests.warm import hello, warm
 
 ENVIRON = {"PATH": "/bin", "PYTHONHASHSEED": "0"}
@@ -190,3 +196,32 @@ def test_what_is_still_starting_is_given_up(tmp_path_factory, monkeypatch):
 )
 def test_what_notebooks_need_is_imported_beforehand(roots, libraries):
     assert needed(roots) == libraries
+
+
+def test_a_warm_process_that_can_not_be_forked_now_refuses_and_stays(tmp_path, monkeypatch):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    folder = tempfile.mkdtemp(prefix="nbpipe-")  # a socket's path is short; the warm process removes it
+    lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    about = Settings(folder=folder, owner=theirs.detach(), lock=lock)
+    server = Server(about, Preloaded(modules=(), forgotten=(), variables={}), {}, ())
+
+    def fork():
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fork)
+    server.open()
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    request = Fork(module="nbpipe", arguments=(), cwd="/", environ={}, umask=0o022, tied=False)
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client, (tmp_path / "log").open("wb") as log:
+            client.settimeout(60)
+            client.connect(f"{folder}/socket")
+            send(client, request, [log.fileno()])
+            answer, _ = receive_answer(client)
+            assert isinstance(answer, Refused)
+            assert "it can't be forked: [Errno 11]" in answer.reason
+    ours.close()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert not os.path.exists(folder)  # noqa: PTH110 - a name
