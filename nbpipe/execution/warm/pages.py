@@ -30,15 +30,16 @@ def _use_large_pages() -> None:
         if "[never]" in (_LARGE_PAGES / "enabled").read_text():
             return
         size = int((_LARGE_PAGES / "hpage_pmd_size").read_text())
-        pieces = [piece for line in Path("/proc/self/maps").read_text().splitlines() for piece in _pieces(line, size)]
+        lines = Path("/proc/self/maps").read_text().splitlines()
     except (OSError, ValueError):
         return
     madvise = ctypes.CDLL(None).madvise
-    for piece in pieces:
-        madvise(ctypes.c_void_p(piece), ctypes.c_size_t(size), _MADV_COLLAPSE)
+    for line in lines:
+        for piece in pieces(line, size):
+            madvise(ctypes.c_void_p(piece), ctypes.c_size_t(size), _MADV_COLLAPSE)
 
 
-def _pieces(line: str, size: int) -> range:
+def pieces(line: str, size: int) -> range:
     """Return where large pages fit into a line of `/proc/self/maps`, if it is ordinary memory."""
     span, rights, _, _, _, *name = line.split(maxsplit=5)
     if rights != "rw-p" or name not in ([], ["[heap]"]):
