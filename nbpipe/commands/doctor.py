@@ -179,6 +179,8 @@ def _kernels(workspace: Workspace) -> Iterator[Check]:
 def _start(workspace: Workspace, kernel: str) -> str:
     from nbpipe.execution.warm import warmth
 
+    if workspace.config.executor.memory is not None and sys.platform != "linux":
+        return "their memory is not limited, which takes Linux; they are started afresh"
     if workspace.config.executor.kernels == "plain":
         return "kernels are started afresh: nbpipe.toml says so"
     return warmth(kernel)

@@ -46,6 +46,8 @@ class Reply:
     status: Literal["ok", "error", "canceled", "timeout"]
     ename: str = ""
     evalue: str = ""
+    traceback: str = ""
+    """As it is shown, with colors."""
 
 
 @dataclass(kw_only=True)
@@ -252,7 +254,12 @@ class CellClient(NotebookClient):
         if reply["status"] == "ok":
             return Reply(status="ok")
         status = stopped or "error"
-        return Reply(status=status, ename=str(reply.get("ename", "")), evalue=str(reply.get("evalue", "")))
+        return Reply(
+            status=status,
+            ename=str(reply.get("ename", "")),
+            evalue=str(reply.get("evalue", "")),
+            traceback="\n".join(map(str, reply.get("traceback", ()))),
+        )
 
     def _receive(self) -> list[tuple[Any, dict[str, Any]]]:
         """Wait a moment for messages; return those that have come, in the order of each channel."""

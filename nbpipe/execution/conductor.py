@@ -152,7 +152,8 @@ class Conductor:
     def _value(self, reply: Reply) -> str:
         """Return an error's text; if it is about memory, with what is known of the limit."""
         limit = self._task.memory
-        if limit is None or not _OF_MEMORY.search(f"{reply.ename}: {reply.evalue}"):
+        # the error of a cell may have come from telling of the first one, which its traceback shows
+        if limit is None or not _OF_MEMORY.search(f"{reply.ename}: {reply.evalue}\n{reply.traceback}"):
             return reply.evalue
         return f"{reply.evalue.rstrip('.')}. {_allowance(limit)}".removeprefix(". ")
 

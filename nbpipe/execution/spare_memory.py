@@ -24,16 +24,15 @@ def attach(shell: Any) -> None:
     soft, hard = getrlimit(RLIMIT_DATA)
     take = partial(setrlimit, RLIMIT_DATA, (hard, hard))  # made now: later there is no memory for it
     give_back = partial(setrlimit, RLIMIT_DATA, (soft, hard))
-    current, show = sys.exc_info, shell.showtraceback
+    show = shell.showtraceback
 
     def told(*args: Any, **options: Any) -> None:
-        if isinstance(current()[1], (MemoryError, OSError, RuntimeError)):
-            take()
+        take()  # whatever it is: with no memory left, the error of an error may be of any kind
         show(*args, **options)
 
     def begin(_: Any) -> None:
         error = getattr(sys, "last_value", None)
-        if isinstance(error, MemoryError):
+        if error is not None and getattr(sys, "last_traceback", None) is not None:
             _let_go(shell, error)
         give_back()
 
@@ -43,7 +42,7 @@ def attach(shell: Any) -> None:
 
 
 def _let_go(shell: Any, error: BaseException) -> None:
-    """Let go of what a cell held when it ran out of memory: kept for a debugger, the next cell would lack it."""
+    """Let go of what a cell held when it failed: kept for a debugger, the next cell would lack that memory."""
     sys.last_traceback = shell.InteractiveTB.tb = None
     chain: list[BaseException | None] = [error]
     while chain:

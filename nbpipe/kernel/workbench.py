@@ -204,8 +204,7 @@ class Workbench:
 
     def told(self, execution: Execution, error: BaseException) -> str:
         """Let an error show where the person wrote the line; return it as the state store may keep it."""
-        if isinstance(error, MemoryError):
-            take_spare(self.shell)
+        take_spare(self.shell)
         start_at(self.shell, error, execution.body.filename, hint=self._hint(execution, error))
         return self.worded(error)
 

@@ -22,6 +22,8 @@ from nbpipe.execution.processes import descendants, kill_all, kill_group, marked
 from nbpipe.execution.workers import this_worker, worker_of
 
 #: The exit code of a process whose end nobody saw.
+#: Of the line that ends what ipykernel prints when it starts: how to connect another client.
+_GREETING = "    --existing "
 UNSEEN = 1 << 16
 
 
@@ -108,9 +110,8 @@ class LocalKernel:
         """Return how the process ended and its last words, for an error message."""
         how = _ending(self._process.poll())
         with contextlib.suppress(OSError):
-            words = (self._folder / "kernel.log").read_bytes()[-2000:].decode(errors="replace").strip()
-            if words:
-                how += "; its last words: " + words.splitlines()[-1]
+            text = (self._folder / "kernel.log").read_bytes()[-2000:].decode(errors="replace")
+            how += _last_words(text)
         return how
 
 
@@ -128,6 +129,13 @@ def _await_end(process: Process, grace: float) -> None:
             grace = 0.0
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(grace)
+
+
+def _last_words(text: str) -> str:
+    """Return the last line that a kernel printed, if any; what it says when it starts is none."""
+    _, greeting, rest = text.rpartition(_GREETING)
+    said = (rest.partition("\n")[2] if greeting else text).strip()
+    return "; its last words: " + said.splitlines()[-1] if said else ""
 
 
 def _ending(code: int | None) -> str:

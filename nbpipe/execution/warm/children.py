@@ -84,6 +84,7 @@ def become(job: Job) -> None:
     if kernel:
         restore_threads(job.blas, environ)
         forget(job.preloaded.forgotten)
+    limit_memory(os.getpid(), request.memory)  # what threads of libraries take does not count
     arguments = [*request.arguments, *(_KERNEL_OPTIONS if kernel else ())]
     sys.argv = [request.module, *arguments]
     sys.orig_argv = [sys.executable, "-m", *sys.argv]
@@ -119,7 +120,6 @@ def _take_place(request: Fork) -> None:
     for number, limits in request.limits.items():
         if resource.getrlimit(number) != limits:
             resource.setrlimit(number, limits)
-    limit_memory(os.getpid(), request.memory)
     time.tzset()
 
 
