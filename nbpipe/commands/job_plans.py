@@ -160,6 +160,7 @@ def closed_last(of: PartitionSet, at: datetime) -> PartitionSubset:
 
     from nbpipe.core.partitions.sets import TimeDimension
     from nbpipe.core.partitions.subsets import box
+    from nbpipe.core.partitions.texts import quote
 
     ordinals = []
     for part in of.dimensions:
@@ -170,7 +171,9 @@ def closed_last(of: PartitionSet, at: datetime) -> PartitionSubset:
             ordinals.append(part.members(at))
     found = box(of, tuple(ordinals))
     if not found:
-        raise RefusedError(f"there is no partition of {of} yet that could be run")
+        empty = [part.source for part in of.dimensions if not isinstance(part, TimeDimension) and not part.members(at)]
+        why = f": add keys with nbpipe partitions add {quote(empty[0])} KEY" if empty else ": no window has ended"
+        raise RefusedError(f"there is no partition of {of} yet that could be run{why}")
     return found
 
 

@@ -142,3 +142,4 @@ def test_kernels_leave_no_files_and_no_open_pipes(provider: KernelProvider, tmp_
     assert psutil.Process().num_fds() == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("nbpipe-")] == []
     assert signal.SIGKILL.name in kernel.obituary()
+    assert "--existing" not in kernel.obituary()

@@ -22,9 +22,9 @@ from nbpipe.execution.processes import descendants, kill_all, kill_group, marked
 from nbpipe.execution.workers import this_worker, worker_of
 
 #: The exit code of a process whose end nobody saw.
-#: Of the line that ends what ipykernel prints when it starts: how to connect another client.
-_GREETING = "    --existing "
 UNSEEN = 1 << 16
+#: Begins the last line that ipykernel prints when it starts: how to connect another client.
+_GREETING = "    --existing "
 
 
 class Process(Protocol):

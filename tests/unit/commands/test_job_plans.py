@@ -33,9 +33,17 @@ def test_the_window_that_ended_last_and_all_other_keys_are_run(spec, keys):
     assert list(closed_last(parse_partitions(spec), AT)) == keys
 
 
-def test_before_the_first_window_has_ended_there_is_nothing_to_run():
-    with pytest.raises(RefusedError, match="no partition of daily:2024-01-10 yet"):
-        closed_last(parse_partitions("daily:2024-01-10"), AT)
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("daily:2024-01-10", "no window has ended"),
+        ("dynamic:towns", "add keys with nbpipe partitions add towns KEY"),
+        ("date=daily:2024-01-10 x region=static:eu,us", "no window has ended"),
+    ],
+)
+def test_before_there_is_a_partition_there_is_nothing_to_run(spec, why):
+    with pytest.raises(RefusedError, match=f"there is no partition of .* yet that could be run: {why}"):
+        closed_last(parse_partitions(spec), AT)
 
 
 @pytest.fixture
