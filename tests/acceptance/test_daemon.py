@@ -189,7 +189,7 @@ def test_another_daemon_takes_over_and_a_notebook_that_breaks_stops_nothing(proj
             leader = int(next(w for w in (project / "two" / "said.txt").read_text().split() if w.isdigit()))
             os.kill(leader, signal.SIGTERM)
             said = (project / "two" / "said.txt").read_text
-            eventually(lambda: "schedule" in said().partition("leading environment")[2], within=30)  # it has read them
+            eventually(lambda: "schedule" in said().partition("leading environment")[2], within=60)  # it has read them
             (project / "a.ipynb").write_text("garbage")
             eventually(
                 lambda: any(row["status"] == "failed" for row in terminal.json("schedule", "ticks", "all")), within=60
