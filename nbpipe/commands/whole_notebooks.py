@@ -15,6 +15,9 @@ from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.errors import DeclarationError
 
+_ADDING = ("add_partitions", "partitions add")
+"""How a cell adds keys to a dynamic set: the cells below it may find some when their turn comes."""
+
 
 class WholeNotebook(msgspec.Struct, frozen=True, kw_only=True):
     """What is executed, and what can't be."""
@@ -41,7 +44,9 @@ def whole_notebook(
     specs = [definitions.assets[key] for key in workspace.graph.arrange(keys) if not definitions.blocked(key)]
     if not any(spec.options.partitions is not None for spec in specs):
         return WholeNotebook()
-    return _Deciding(workspace, specs, at).decide(given)
+    found = _Deciding(workspace, specs, at)
+    text = (workspace.root / path).read_text(encoding="utf-8", errors="replace")
+    return found.decide(given, adds_keys=any(words in text for words in _ADDING))
 
 
 class _Deciding:
@@ -55,13 +60,14 @@ class _Deciding:
         self._executed = executed(workspace, [spec.key for spec in specs])
         self._left_out: dict[str, str] = {}
 
-    def decide(self, given: Mapping[str, tuple[str, ...]]) -> WholeNotebook:
+    def decide(self, given: Mapping[str, tuple[str, ...]], *, adds_keys: bool) -> WholeNotebook:
+        """Return what is executed; with `adds_keys`, what has no keys yet is left to the moment of its turn."""
         from nbpipe.core.partitions.ranges import parse_ranges, range_texts
         from nbpipe.core.partitions.subsets import single
         from nbpipe.core.runs.partition_choice import follow
         from nbpipe.core.runs.partition_refusals import lacking_text, when
 
-        wanted = {}
+        wanted, open_ends = {}, set()
         for spec in self._specs:
             of = self._book.of(spec.key)
             if of is None:
@@ -71,9 +77,12 @@ class _Deciding:
                 wanted[spec.key] = parse_ranges(of, given[spec.key], self._at)
             elif latest is not None:
                 wanted[spec.key] = single(of, latest)
+            elif adds_keys:
+                open_ends.add(spec.key)
             else:
                 self._left_out[spec.key] = f"{spec.key} has no partitions yet: {when(of, self._at)}"
-        there = [spec for spec in self._specs if spec.key not in self._left_out]
+        undecided = {*self._left_out, *open_ends, *self._workspace.graph.descendants(open_ends)}
+        there = [spec for spec in self._specs if spec.key not in undecided]
         for one in follow(there, self._book, wanted, self._executed, self._at).left_out:
             stored = self._executed.get(one.asset)
             if stored is None or one.partitions - stored:  # what is stored may be up to date all the same

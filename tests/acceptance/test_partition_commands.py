@@ -153,6 +153,21 @@ def test_a_whole_notebook_leaves_out_what_it_can_not_compute_now(project: Path) 
     assert (found.status, found.data["status"]) == (1, "failure")
 
 
+def test_a_notebook_that_adds_keys_itself_runs_for_them(project: Path) -> None:
+    cells = [
+        "import nbpipe",
+        "nbpipe.add_partitions('customers', ['ana'])",
+        "%%asset visits --partitions dynamic:customers\npartition.key",
+        "%%asset all_visits\nlist(visits.values())",
+        "print(all_visits)",
+    ]
+    write_notebook(project / "a.ipynb", cells)
+    found = nbpipe(project, "run", "a.ipynb", "--json")
+    assert found.status == 0, found.err
+    assert "left out" not in found.err
+    assert shown(project / found.data["steps"][0]["output"])[4] == "['ana']\n"
+
+
 def shown(record: Path) -> list[str]:
     """Return what each code cell of a record printed."""
     cells = json.loads(record.read_text(encoding="utf-8"))["cells"]
