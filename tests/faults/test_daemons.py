@@ -37,7 +37,7 @@ _FAKES = [f"s{number}" for number in range(7)]
 #: Seconds between the ticks of each schedule.
 _STEPS = {**dict.fromkeys(_FAKES, 1.0), REAL: 6.0}
 #: How fast time goes.
-_RATE = 1.5
+_RATE = 2.0
 _TICKS = 200
 #: Of daemons, and of processes that carry out runs.
 _KILLED = 4
@@ -97,7 +97,7 @@ class _Hunt:
     def go_on(self, store: StateStore) -> None:
         """Kill until there were enough ticks and deaths."""
         eventually(lambda: store.automation.ticks("default", "schedule", "s0"), within=60)
-        end = time.monotonic() + 120
+        end = time.monotonic() + 240
         while not self._enough(store):
             assert time.monotonic() < end, self._killed
             time.sleep(self._chance.uniform(0.2, 0.8))
@@ -108,11 +108,19 @@ class _Hunt:
                 case "daemon":
                     self._kill_daemon(store, self._daemons.living)
                 case "worker":
-                    self._kill("worker", worker_pids(store))
+                    self._kill("worker", self._workers(store))
                 case "kernel":
                     active = [run for run in store.runs(statuses=("running",)) if run.job == REAL]
                     steps = [step for run in active for step in store.steps(run.id)]
                     self._kill("kernel", [s.kernel.pid for s in steps if s.kernel and is_alive(s.kernel)])
+
+    @staticmethod
+    def _workers(store: StateStore) -> list[int]:
+        """Return the processes that carry out runs; wait a moment for one: most of them end soon."""
+        end = time.monotonic() + 1
+        while not (found := worker_pids(store)) and time.monotonic() < end:
+            time.sleep(0.02)
+        return found
 
     def _enough(self, store: StateStore) -> bool:
         if min(self._killed["daemon"], self._killed["worker"]) < _KILLED:

@@ -68,10 +68,10 @@ selection = "a"
 [jobs.often]
 notebook = "small.ipynb"
 [schedules.fill]
-cron = "4-59/10 * * * * *"
+cron = "3-59/6 * * * * *"
 job = "fill"
 [schedules.often]
-cron = "*/10 * * * * *"
+cron = "*/6 * * * * *"
 job = "often"
 [limits]
 runs = 2
