@@ -68,7 +68,7 @@ REPLIES = {
 
 
 class MailServer:
-    """Takes one mail; with a certificate, encrypted from the start, or from STARTTLS on."""
+    """Takes mails, one after the other; with a certificate, encrypted from the start, or from STARTTLS on."""
 
     def __init__(self, certificate: ssl.SSLContext | None, *, at_once: bool, replies: Mapping[str, str]) -> None:
         self.said: list[str] = []
@@ -80,11 +80,16 @@ class MailServer:
         self._thread.start()
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join(60)
         self._listener.close()
 
     def _serve(self) -> None:
-        connection, _ = self._listener.accept()
+        with contextlib.suppress(OSError):  # it is closed
+            while True:
+                self._hear(self._listener.accept()[0])
+
+    def _hear(self, connection: socket.socket) -> None:
         connection.settimeout(60)
         with contextlib.suppress(OSError):  # the other side does not trust it, and is gone
             if self._at_once:
