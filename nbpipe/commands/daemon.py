@@ -115,7 +115,16 @@ def lead(workspace: Workspace, processes: Processes, bell: Bell, log: Log, *, on
 
     def parts(lease: Lease) -> list[Part]:
         return parts_of(
-            Duty(store=store, lease=lease, project=project, processes=processes, log=log, bell=bell, once=once)
+            Duty(
+                store=store,
+                lease=lease,
+                project=project,
+                processes=processes,
+                log=log,
+                bell=bell,
+                once=once,
+                until_idle=until_idle,
+            )
         )
 
     candidate = Candidate(store, workspace.env, this_worker())

@@ -145,6 +145,8 @@ class Duty:
     """Tells the time; what takes long asks again."""
     once: bool = False
     """Each schedule and sensor is looked at once; what they ask for is carried out."""
+    until_idle: bool = False
+    """This process ends when nothing is left to do."""
 
     def check_lead(self) -> None:
         """See to it that this process still leads, before it does what the store can't refuse: start, remove, end.

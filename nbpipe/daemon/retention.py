@@ -1,4 +1,8 @@
-"""Remove what `[retention]` does not keep: ticks, runs, backfills, records, and old values."""
+"""Remove what `[retention]` does not keep: ticks, runs, backfills, records, and old values.
+
+A daemon that goes on does so every hour, and every day; one that ends when nothing is left to do does it before its
+end, if it was not done for as long.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
+
 from nbpipe import clock
 from nbpipe.core.automation.records import Source
 from nbpipe.core.ports.automation import Prunable
 from nbpipe.core.records import ACTIVE_RUN
 from nbpipe.daemon.parts import Duty
+from nbpipe.daemon.retention_marks import Marks, MarksFile
 from nbpipe.execution.records import RUNS
 from nbpipe.loading.automation_tables import Keep
 
@@ -28,7 +35,7 @@ _FOLDERS = 20
 _YOUNG = timedelta(hours=1)
 _LOG = ".nbpipe/gc.log"
 #: Seconds that a clock goes ahead of the time that passes when somebody sets it, or the machine was asleep for days.
-_LEAP = 2 * 24 * 3600.0
+_LEAP = timedelta(days=2)
 
 _Old: TypeAlias = tuple[datetime, tuple[Prunable, ...], tuple[Source, str] | None]
 """Before when, which rows, and of ticks whose."""
@@ -45,37 +52,60 @@ class RetentionPart:
         self._rows: deque[_Old] | None = None
         self._folders: Iterator[Path] | None = None
         self._apart: float | None = None
+        self._file = MarksFile(duty.root, duty.env)
+        self._marks: Marks | None = None
+        self._removing = False
 
     @property
     def idle(self) -> bool:
         """See `Part`."""
-        return True
+        return not (self._duty.until_idle and (self._removing or self._duty.processes.cleaning is not None))
 
     def act(self, now: datetime) -> datetime | None:
         """See `Part`."""
-        if self._duty.once:
-            return None
+        self._removing = False  # what fails keeps no daemon from its end
         if self._due is None or self._values_due is None or self._due - now > _EVERY:  # a clock was set back
-            self._due = now + _FIRST
-            self._values_due = now + _FIRST * 10
+            self._due, self._values_due = self._first(now)
         if self._has_leapt(now):
             self._due = now + _EVERY
         self._look_at_cleaning(now)
         if now < self._due:
-            return min(self._due, self._values_due)
-        if self._prune(now) or self._remove_records(now):
+            return self._next(now)
+        self._removing = bool(self._prune(now) or self._remove_records(now))
+        if self._removing:
             return now + _BREATH
         self._rows = None
         self._due = now + _EVERY
-        return min(self._due, self._values_due)
+        self._note(rows=now)
+        return self._next(now)
 
     def close(self) -> None:
         """See `Part`."""
 
+    def _first(self, now: datetime) -> tuple[datetime, datetime]:
+        """Return when this daemon is to remove rows, and values, for the first time."""
+        self._marks = self._file.read()
+        if self._marks is None or self._marks.has_leapt(now, _LEAP):
+            self._note(rows=now, values=now)
+        if not self._duty.until_idle or self._marks is None:
+            return now + _FIRST, now + _FIRST * 10
+        return self._marks.rows + _EVERY, self._marks.values + _VALUES_EVERY
+
+    def _note(self, *, rows: datetime | None = None, values: datetime | None = None) -> None:
+        """Note when something was removed."""
+        known = self._marks or Marks(rows=rows or self._duty.now(), values=values or self._duty.now())
+        self._marks = msgspec.structs.replace(known, rows=rows or known.rows, values=values or known.values)
+        self._file.write(self._marks)
+
+    def _next(self, now: datetime) -> datetime:
+        if self._duty.until_idle and self._duty.processes.cleaning is not None:
+            return now + _BREATH
+        return min(self._due or now, self._values_due or now)
+
     def _has_leapt(self, now: datetime) -> bool:
         """Tell whether the clock was set far ahead: if it is wrong, somebody may set it right before all seems old."""
         before, self._apart = self._apart, now.timestamp() - clock.elapsed()
-        return before is not None and self._apart - before > _LEAP
+        return before is not None and self._apart - before > _LEAP.total_seconds()
 
     def _prune(self, now: datetime) -> int:
         """Remove some rows; return how many, 0 only if none are left to remove."""
@@ -164,6 +194,7 @@ class RetentionPart:
             self._duty.check_lead()
             try:
                 processes.cleaning = processes.start(("gc",), self._duty.root / _LOG, clock.monotonic())
+                self._note(values=now)
             except OSError as error:
                 self._duty.log(f"old values are not removed: {error}: it is tried again in an hour", level="warning")
                 self._values_due = now + _EVERY

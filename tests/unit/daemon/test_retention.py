@@ -175,5 +175,84 @@ def test_a_process_that_can_not_be_started_is_told_and_tried_again(world):
     assert [process.what for process in world.starter.processes] == [("gc",)]
 
 
-def test_once_leaves_it_to_others(world):
-    assert RetentionPart(world.lead(once=True)).act(NOON) is None
+def ending(world):
+    """Let a daemon that ends when nothing is left to do have its turn; it remembers nothing of another one."""
+    part = RetentionPart(world.lead(once=True, until_idle=True))
+    for _ in range(100):
+        part.act(world.time)
+        for process in world.starter.processes:
+            process.code = 0
+        if part.idle:
+            return
+    raise AssertionError("it never comes to rest")
+
+
+def test_a_daemon_that_ends_soon_removes_what_is_old_if_it_was_not_done_for_an_hour(world):
+    filled(world, runs=Keep(number=2), records=Keep(number=2))
+    everything, left = kept(world), (DAYS[3:], DAYS[3:], DAYS[3:])
+    world.time = NOON
+    found = []
+    for minutes in (0, 59, 61):
+        world.time = after(minutes=minutes)
+        ending(world)
+        found.append(kept(world))
+    assert found == [everything, everything, left], "the first one of a project notes when it began"
+
+
+def test_what_a_daemon_that_goes_on_has_removed_is_not_looked_for_again_at_once(world):
+    part = filled(world, runs=Keep(number=4))
+    tidied(world, part)
+    world.project.config = Config(retention=Retention(runs=Keep(number=2)))
+    before = kept(world)
+    world.time = after(minutes=30)
+    ending(world)
+    assert kept(world) == before
+
+
+def test_a_daemon_that_ends_soon_waits_for_old_values_to_be_removed_once_a_day(world):
+    filled(world)
+    ending(world)
+    world.time = after(days=1, minutes=1)
+    part = RetentionPart(world.lead(once=True, until_idle=True))
+    for _ in range(20):
+        part.act(world.time)
+    (process,) = world.starter.processes
+    assert not part.idle
+    process.code = 0
+    part.act(world.time)
+    assert part.idle
+    world.time = after(days=1, hours=2)
+    ending(world)
+    assert len(world.starter.processes) == 1
+
+
+def test_a_clock_that_is_far_ahead_removes_nothing_in_daemons_that_end_soon(world, monkeypatch):
+    elapsed = 1_000.0
+    monkeypatch.setattr("nbpipe.clock.elapsed", lambda: elapsed)
+    filled(world)
+    ending(world)
+    before = kept(world)
+    world.time = after(days=400)
+    elapsed += 7_200
+    ending(world)
+    assert kept(world) == before
+    world.time, elapsed = after(hours=4), elapsed + 7_200
+    ending(world)
+    assert kept(world) == before, "set right again: its time begins anew"
+    world.time, elapsed = after(days=400), 10.0
+    ending(world)
+    assert kept(world) != before, "the machine was off for as long"
+
+
+def test_marks_that_can_not_be_read_are_written_anew(world):
+    filled(world, runs=Keep(number=2))
+    ending(world)
+    (file,) = (world.project.root / ".nbpipe").glob("retention-*")
+    file.write_text("{")
+    before = kept(world)
+    world.time = after(days=3)
+    ending(world)
+    assert kept(world) == before
+    world.time = after(days=3, hours=2)
+    ending(world)
+    assert kept(world) != before
