@@ -17,6 +17,7 @@ from nbpipe.errors import DeclarationError
 
 if TYPE_CHECKING:
     from nbpipe.core.partitions.book import PartitionBook
+    from nbpipe.core.partitions.links import Link
 
 CODE = "mapping"
 
@@ -88,15 +89,11 @@ class _Linker:
 
     def misfit(self, spec: AssetSpec, upstream: AssetSpec) -> str | None:
         """Say why the partitions of two assets, or of one and its earlier ones, don't fit."""
-        own = spec.key == upstream.key
-        alike = (upstream.options.partitions, spec.options.partitions, dict(spec.options.map).get(upstream.key))
+        own, alike = spec.key == upstream.key, _alike(spec, upstream)
         if alike in self._fine and not own:
             return None
-        for each in (spec, upstream):
-            if each.options.partitions is not None:
-                self._declared[each.key] = each.options.partitions
         try:
-            self._sets().link(spec, upstream.key)
+            self._link(spec, upstream)
         except DeclarationError as error:
             return str(error) if own else f"asset {spec.key!r}: {error}"
         self._fine.add(alike)
@@ -106,12 +103,11 @@ class _Linker:
         """Say which first partitions of an asset find nothing of another one, because that begins later."""
         if spec.key == upstream.key or None in (spec.options.partitions, upstream.options.partitions):
             return None
-        from nbpipe.core.partitions.links import first_fed
-
-        link = self._sets().link(spec, upstream.key)
-        alike = (upstream.options.partitions, spec.options.partitions, dict(spec.options.map).get(upstream.key))
+        alike = _alike(spec, upstream)
         if alike not in self._first:
-            self._first[alike] = first_fed(link)
+            from nbpipe.core.partitions.links import first_fed
+
+            self._first[alike] = first_fed(self._link(spec, upstream))
         first = self._first[alike]
         if first is None:
             return None
@@ -119,12 +115,19 @@ class _Linker:
         verb = "find nothing of it" if first else "finds any of it"
         return f"{upstream.key} begins later than {spec.key}: {which} {verb}. Begin both at the same time"
 
-    def _sets(self) -> PartitionBook:
+    def _link(self, spec: AssetSpec, upstream: AssetSpec) -> Link:
         if self._book is None:
             from nbpipe.core.partitions.book import PartitionBook
 
             self._book = PartitionBook(self._declared, None, "")
-        return self._book
+        for each in (spec, upstream):
+            if each.options.partitions is not None:
+                self._declared[each.key] = each.options.partitions
+        return self._book.link(spec, upstream.key)
+
+
+def _alike(spec: AssetSpec, upstream: AssetSpec) -> _Alike:
+    return upstream.options.partitions, spec.options.partitions, dict(spec.options.map).get(upstream.key)
 
 
 def _diagnostic(

@@ -283,6 +283,16 @@ def test_an_upstream_that_begins_too_late_is_a_warning(up, down, rule, told):
     assert all(told in each.message for each in found)
 
 
+def test_links_that_are_alike_are_each_warned_of_and_refused_by_none():
+    def pair(up, down, begin):
+        return f"%%asset {up} --partitions daily:{begin}\n1", f"%%asset {down} {DAILY} --map {up}=offset(-1)\n{up}"
+
+    same = [*pair("a", "b", "2024-01-01"), *pair("c", "d", "2024-01-01")]
+    assert define(f"%%asset s {DAILY} --map s=offset(-1)\ns = s", *same).diagnostics == ()
+    later = define(*pair("a", "b", "2024-02-01"), *pair("c", "d", "2024-02-01")).diagnostics
+    assert [(each.severity, each.cell) for each in later] == [("warning", 2), ("warning", 4)]
+
+
 def test_links_between_notebooks_are_checked_where_they_are_read():
     definitions = define(f"%%asset a {LISTED}\nb", others={"other.ipynb": [f"%%asset b {DAILY}\n1"]})
     diagnostic = found(definitions, "mapping")
