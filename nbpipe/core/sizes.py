@@ -9,6 +9,8 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
 
 #: Bytes without which a kernel does not start.
 LEAST_MEMORY = 256 * 10**6
+#: Bytes; more is no wish, and no system could be told of it.
+_MOST = 10**18
 
 
 def parse_size(text: str) -> int:
@@ -20,7 +22,10 @@ def parse_size(text: str) -> int:
     written = _SIZE.fullmatch(text)
     if written is None or written[2].lower() not in _UNITS:
         raise ValueError("a size such as '50 MB'")
-    return int(float(written[1]) * _UNITS[written[2].lower()])
+    size = float(written[1]) * _UNITS[written[2].lower()]
+    if size > _MOST:
+        raise ValueError("a size such as '50 MB'")
+    return int(size)
 
 
 def parse_memory(text: str) -> int:

@@ -132,6 +132,7 @@ def test_any_environment_is_known_where_none_is_configured(tmp_path):
         ("[executor]\nmemory = 'much'", "default", "executor.memory: expected a size such as '4 GB', at least 256 MB"),
         ("[executor]\nmemory = '4 MB'", "default", "executor.memory: expected a size such as '4 GB', at least 256 MB"),
         ("[executor]\nmemory = true", "default", "executor.memory: expected a size such as '4 GB', at least 256 MB"),
+        (f"[executor]\nmemory = '{'9' * 400}'", "default", "executor.memory: expected a size such as '4 GB', at least"),
         ("[env.prod.executor]\nmemory = -1", "default", "env.prod.executor.memory: expected a size such as '4 GB'"),
         ("executor = 3", "default", "executor: expected a table, got int"),
         ("[io]\nlake = 3", "default", "io.lake: expected a table, got int"),

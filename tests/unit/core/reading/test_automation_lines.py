@@ -113,6 +113,12 @@ WRONG = [
     ("%schedule", "s --job j", "a schedule needs times", None),
     ("%job", "j a --memory much", "--memory takes a size such as '4 GB', at least 256 MB, not 'much'", 13),
     ("%job", "j a --memory 4", "--memory takes a size such as '4 GB', at least 256 MB, not '4'", 13),
+    (
+        "%job",
+        "j a --memory 9999999999GB",
+        "--memory takes a size such as '4 GB', at least 256 MB, not '9999999999GB'",
+        13,
+    ),
     ("%schedule", "s 0 6 * * * --job j --select a", "not both: this has 'j' and 'a'", None),
     ("%schedule", "s 0 6 * * --job j", "'0 6 * *': wrong number of fields", 2),
     ("%schedule", "s 61 6 * * * --job j", "bad minute", 2),
