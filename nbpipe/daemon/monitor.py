@@ -14,6 +14,7 @@ from nbpipe.daemon.launching import copied
 from nbpipe.daemon.log import words_of
 from nbpipe.daemon.parts import Duty
 from nbpipe.errors import ConflictError, StateError
+from nbpipe.execution.private_folders import remove_abandoned
 from nbpipe.execution.reconcile import reconcile
 from nbpipe.execution.submit import Origin
 
@@ -33,6 +34,7 @@ class Monitor:
         """Look for a daemon."""
         self._duty = duty
         self._due = 0.0
+        self._swept = False
 
     @property
     def idle(self) -> bool:
@@ -45,6 +47,9 @@ class Monitor:
         if left > 0:
             return now + timedelta(seconds=left)
         duty = self._duty
+        if not self._swept:
+            self._swept = True
+            remove_abandoned()  # also of a daemon that was killed, and of those who had no run
         for run_id in reconcile(duty.store, duty.root, backfills=True):
             duty.log(f"run {run_id}: the process that ran it is gone", level="error", event="run_gone", run=run_id)
             duty.bell.ring()

@@ -28,6 +28,7 @@ from nbpipe.core.runs.tasks import DEFAULT_KERNEL, encoded
 from nbpipe.errors import ExecutionError, NbpipeError
 from nbpipe.execution.framing import Frames, framed
 from nbpipe.execution.kernels.connections import kernel_command
+from nbpipe.execution.private_folders import private_folder
 from nbpipe.execution.processes import kill_all, kill_group, marked
 from nbpipe.execution.requests import stable_hashes
 from nbpipe.execution.warm.environments import WarmEnvironment, kernel_environment
@@ -157,7 +158,7 @@ class _Trunk:
         self._pending: deque[Evaluation] = deque()
         self._asked: dict[str, Evaluation] = {}
         self._bell, self._rung = socket.socketpair()
-        self._folder = Path(tempfile.mkdtemp(prefix="nbpipe-"))
+        self._folder = private_folder()
         self._thread = threading.Thread(target=self._work, name="nbpipe-sensors", daemon=True)
         self._thread.start()
 

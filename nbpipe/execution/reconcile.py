@@ -13,6 +13,7 @@ from nbpipe.core.ports import StateStore
 from nbpipe.core.records import Run, RunStatus, WorkerId
 from nbpipe.errors import ConflictError
 from nbpipe.execution.liveness import Sightings
+from nbpipe.execution.private_folders import remove_abandoned
 from nbpipe.execution.processes import kill_all, kill_group, marked
 from nbpipe.execution.records import request_file
 from nbpipe.execution.workers import is_alive
@@ -30,7 +31,7 @@ def reconcile(store: StateStore, root: Path, *, backfills: bool = False) -> list
 
     Costs one query if no run is active. A worker of this machine is looked up; of another, which can't be seen
     from here, the beats must have stood still for ten seconds of this machine's clock, over several commands
-    if need be. The records stay as they were last written.
+    if need be. The records stay as they were last written; temporary folders of killed processes are removed.
 
     Returns:
         The ids of the runs that were ended.
@@ -44,6 +45,8 @@ def reconcile(store: StateStore, root: Path, *, backfills: bool = False) -> list
                 _note_executed(store, run)
                 ended.append(run.id)
                 store.forget_worker(run.worker)
+    if ended:
+        remove_abandoned()
     if backfills:
         _release_backfills(store, workers)
     return ended

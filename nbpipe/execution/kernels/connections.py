@@ -5,11 +5,9 @@ Sockets of the file system know no race for ports, and can't be reached from oth
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,7 @@ import msgspec
 
 from nbpipe.errors import RefusedError
 from nbpipe.execution.kernels.launching import TRANSPORT
-
-#: A socket's path may have 103 bytes on macOS and 107 on Linux, sun_path of unix(7); ours add `/k-5`.
-_LONGEST_FOLDER = 90
+from nbpipe.execution.private_folders import private_folder
 
 
 class KernelCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,15 +84,6 @@ def new_connection(kernel_name: str) -> Connection:
         kernel_name=kernel_name,
     )
     return Connection(folder=folder, file=file, info={**info, "key": str(info["key"]).encode()})
-
-
-def private_folder() -> Path:
-    """Create a folder that only this user can enter, with a path short enough for sockets."""
-    shortest = min([tempfile.gettempdir(), "/tmp"], key=lambda place: len(os.fsencode(place)))  # noqa: S108
-    for place in (tempfile.gettempdir(), shortest):
-        if len(os.fsencode(place)) + len("/nbpipe-12345678") <= _LONGEST_FOLDER:
-            return Path(tempfile.mkdtemp(prefix="nbpipe-", dir=place))
-    raise RefusedError(f"the path of the folder for temporary files is too long for sockets: {place}: set TMPDIR")
 
 
 def command(argv: list[str], connection_file: str, resources: str) -> list[str]:
