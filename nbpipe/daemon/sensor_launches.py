@@ -38,6 +38,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """When it was asked."""
     note: str = ""
     """What else the tick says: output, notifications."""
+    told: bool = False
+    """People were told of runs: the tick stands for itself, even if it starts none."""
     failed: str = ""
     """Not empty: nothing is launched, the cursor stays, and this is why."""
 
@@ -85,7 +87,7 @@ class Launch:
         """
         wanted, duty = self._wanted, self._duty
         now = max(duty.now(), wanted.at)
-        status: TickStatus = "failed" if self._error else "launched" if self._runs else "skipped"
+        status: TickStatus = "failed" if self._error else "launched" if self._runs or wanted.told else "skipped"
         tick = Tick(
             source="sensor",
             name=self.sensor.name,
@@ -140,7 +142,7 @@ class Launch:
     def _reason(self) -> str | None:
         answer, note = self._wanted.answer, self._wanted.note
         first = self._error
-        if not first and not self._runs and not self._seen:
+        if not first and not self._runs and not self._seen and not self._wanted.told:
             first = answer.reason or ("keys of partitions changed" if answer.partitions else "nothing to do")
         return kept_error("\n".join(filter(None, (first, note)))) or None
 

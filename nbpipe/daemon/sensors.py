@@ -29,8 +29,8 @@ from nbpipe.daemon.parts import Duty
 from nbpipe.daemon.sensor_events import event_of, look
 from nbpipe.daemon.sensor_launches import Launch, Wanted
 from nbpipe.daemon.sensor_programs import Programs
+from nbpipe.daemon.telling import Tell, Teller
 from nbpipe.errors import ConflictError, StateError
-from nbpipe.loading.automation_tables import Notify
 
 #: A sensor that fails is asked less often, down to this many times its interval.
 _LONGEST_BACKOFF = 10
@@ -53,15 +53,14 @@ class Evaluator(Protocol):
 
 
 MakeEvaluator = Callable[[Callable[[Evaluated], None]], Evaluator]
-Tell = Callable[[str, Notify, News], str]
 
 
 class _Told(msgspec.Struct, frozen=True, kw_only=True):
     """What became of notifications."""
 
     id: str
-    reached: int
-    """How many were told."""
+    reached: tuple[str, ...]
+    """Who was told."""
     problems: tuple[str, ...]
 
 
@@ -112,7 +111,7 @@ class Sensors:
             make_evaluator: makes who asks cells, given what takes the answers.
             told_by: tells somebody, see `notifying.tell`.
         """
-        self._duty, self._tell = duty, told_by
+        self._duty, self._teller = duty, Teller(told_by)
         self._heard: SimpleQueue[Evaluated | _Told] = SimpleQueue()
         self._make_evaluator = make_evaluator
         self._evaluator: Evaluator | None = None
@@ -278,17 +277,11 @@ class Sensors:
 
     def _notify(self, sensor: SensorDef, asked: _Asked, news: News) -> None:
         tables = self._duty.project.config.notify
-        tell, heard, bell = self._tell, self._heard, self._duty.bell
+        teller, heard, bell = self._teller, self._heard, self._duty.bell
 
         def work() -> None:
-            found = []
-            for name in sensor.notify:
-                try:
-                    found.append(tell(name, tables[name], news) if name in tables else f"there is no [notify.{name}]")
-                except Exception as error:  # noqa: BLE001 - an answer must come, or the sensor waits for ever
-                    found.append(f"{name} could not be told: {type(error).__name__}: please report it")
-            problems = tuple(filter(None, found))
-            heard.put(_Told(id=asked.id, reached=len(found) - len(problems), problems=problems))
+            problems = teller.tell(sensor.notify, tables, news)
+            heard.put(_Told(id=asked.id, reached=len(sensor.notify) - len(problems), problems=problems))
             bell.ring()
 
         threading.Thread(target=work, name="nbpipe-notify", daemon=True).start()
@@ -327,18 +320,18 @@ class Sensors:
 
     def _wanted_of_notice(self, sensor: SensorDef, asked: _Asked, told: _Told) -> Wanted:
         """Return what a notification comes to; if nobody was reached and nothing is to run, it is tried again."""
-        note = "\n".join(told.problems)
+        problems = "\n".join(told.problems)
         if told.problems and not told.reached and not sensor.job:
-            return Wanted(answer=Answer(), cursor=asked.cursor, at=asked.at, failed=note)
-        reached = f"told {told.reached} of {len(sensor.notify)}"
+            return Wanted(answer=Answer(), cursor=asked.cursor, at=asked.at, failed=problems)
+        note = "\n".join(filter(None, (f"told {', '.join(told.reached)}" if told.reached else "", problems)))
         self._duty.log(
-            f"sensor {sensor.name} {': '.join(filter(None, (reached, note)))}",
-            level="warning" if note else "info",
+            f"sensor {sensor.name} {'; '.join(note.splitlines()) or 'told nobody'}",
+            level="warning" if problems else "info",
             event="notified",
             sensor=sensor.name,
         )
-        answer = asked.answer if sensor.job else Answer(reason=reached)
-        return Wanted(answer=answer, cursor=asked.cursor, at=asked.at, note=note)
+        answer = asked.answer if sensor.job else Answer()
+        return Wanted(answer=answer, cursor=asked.cursor, at=asked.at, note=note, told=bool(told.reached))
 
     def _failed(self, watched: _Watched, asked: _Asked, error: str) -> None:
         self._take(watched, asked, Evaluated(id=asked.id, status="failed", error=error))
@@ -363,10 +356,10 @@ class Sensors:
         else:
             watched.failures = 0
             self._cursors[sensor.name] = launch.cursor
-        if recorded.status != "skipped":
+        if recorded.runs or launch.failed:
             launched = f"launched {counted(len(recorded.runs), 'run')}"
             self._duty.log(
-                f"sensor {sensor.name} {launched if recorded.runs else f'{recorded.status}: {recorded.reason}'}",
+                f"sensor {sensor.name} {launched if recorded.runs else f'failed: {recorded.reason}'}",
                 level="error" if launch.failed else "info",
                 event="tick",
                 sensor=sensor.name,

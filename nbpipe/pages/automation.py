@@ -138,7 +138,7 @@ def _listed(runs: Sequence[str]) -> str:
 def _told(row: TickRow) -> str:
     """Return the reason in one line; of what was launched, the beginning is enough."""
     reason = " | ".join((row.reason or "").splitlines())
-    return f"{reason[:_ENOUGH]}..." if row.status == "launched" and len(reason) > _ENOUGH else reason
+    return f"{reason[:_ENOUGH]}..." if row.runs and len(reason) > _ENOUGH else reason
 
 
 def _state(row: ScheduleRow | SensorRow, width: int) -> tuple[Part, ...]:

@@ -11,6 +11,7 @@ from nbpipe.core.records import WorkerId
 
 Source: TypeAlias = Literal["schedule", "sensor"]
 TickStatus: TypeAlias = Literal["launched", "skipped", "missed", "failed"]
+"""A tick that started runs, or told people of some, is `launched`."""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     status: TickStatus
     runs: tuple[str, ...] = ()
     reason: str | None = None
-    """Why it was skipped or missed, or the error."""
+    """Why it was skipped or missed, or the error; who was told, and who could not be."""
     at: datetime
     """When this was recorded last."""
     count: int = 1

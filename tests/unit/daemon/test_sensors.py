@@ -487,8 +487,30 @@ def test_people_are_told_and_the_cursor_moves_after_that(watch):
     found.pass_(2)
     eventually(lambda: found.pass_(0) or found.cursor != before)
     assert [len(news.runs) for _, news in found.told] == [2, 2]
-    assert found.ticks()[-1].reason == "told 1 of 1"
-    assert "sensor inbox told 1 of 1" in found.world.said
+    assert (found.ticks()[-1].status, found.ticks()[-1].reason) == ("launched", "told ops")
+    assert "sensor inbox told ops" in found.world.said
+
+
+def test_each_notice_is_a_tick_of_its_own(watch):
+    found = watch(SensorDef(name="inbox", kind="run", statuses=("failure",), notify=("ops", "none"), every=1.0))
+    found.world.project.config = Config(notify={"ops": Notify(url="http://localhost")})
+    found.pass_(0)
+    for number in range(3):
+        failures(found, 1)
+        found.pass_(1)
+        eventually(lambda number=number: found.pass_(0) or len(found.ticks()) == number + 2)
+    told = ("launched", 1, "told ops\nthere is no [notify.none]")
+    assert [(tick.status, tick.count, tick.reason) for tick in found.ticks()[1:]] == [told] * 3
+
+
+def test_who_was_told_stands_beside_the_runs(watch):
+    found = watch(SensorDef(name="inbox", kind="run", statuses=("failure",), notify=("ops",), job="work", every=1.0))
+    found.world.project.config = Config(notify={"ops": Notify(url="http://localhost")})
+    found.pass_(0)
+    failures(found, 1)
+    found.pass_(1)
+    eventually(lambda: found.pass_(0) or len(found.ticks()) == 2)
+    assert (len(found.ticks()[-1].runs), found.ticks()[-1].reason) == (1, "told ops")
 
 
 def test_the_log_says_who_could_not_be_told(watch):
@@ -498,4 +520,4 @@ def test_the_log_says_who_could_not_be_told(watch):
     failures(found, 1)
     found.pass_(1)
     eventually(lambda: found.pass_(0) or found.world.said)
-    assert found.world.said == ["sensor inbox told 1 of 2: there is no [notify.none]"]
+    assert found.world.said == ["sensor inbox told ops; there is no [notify.none]"]
