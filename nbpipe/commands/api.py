@@ -132,6 +132,7 @@ class Project:
         Raises:
             UnknownNameError: no asset of a saved notebook is partitioned by such a set.
             DeclarationError: a key is empty, or has blanks at its ends or control characters.
+            RefusedError: a sensor is being asked: its value may be a PartitionsRequest.
         """
         from nbpipe.commands.dynamic_keys import add_keys
 
@@ -148,6 +149,7 @@ class Project:
 
         Raises:
             UnknownNameError: no asset of a saved notebook is partitioned by such a set, or it never had such a key.
+            RefusedError: a sensor is being asked: its value may be a PartitionsRequest.
         """
         from nbpipe.commands.dynamic_keys import delete_keys
 

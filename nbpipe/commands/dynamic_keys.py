@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nbpipe import clock
+from nbpipe import clock, settings
 from nbpipe.commands.partition_references import partition_set
 from nbpipe.commands.workspace import Workspace
-from nbpipe.errors import UnknownNameError, UsageError, nearest
+from nbpipe.errors import RefusedError, UnknownNameError, UsageError, nearest
 
 if TYPE_CHECKING:  # the algebra of partitions is loaded when partitions are used
     from nbpipe.core.partitions.listing import PartitionKeys
     from nbpipe.core.partitions.registries import KeyRegistry
 
 _PREFIX = "dynamic:"
+_FEW = 3
+"""Keys that an error shows."""
 _ENOUGH = 1_000
 """Keys among which the most similar one is looked for."""
 
@@ -52,9 +54,11 @@ def add_keys(workspace: Workspace, name: str, keys: Iterable[str]) -> KeysAdded:
     Raises:
         UnknownNameError: no asset is partitioned by such a set.
         DeclarationError: a key is empty, or has blanks at its ends or control characters.
+        RefusedError: a sensor is being asked.
     """
     name = declared_set(workspace, name)
     wanted = _distinct(keys)
+    _refuse_in_a_sensor(name, "add", wanted)
     added = workspace.store.partitions.add_keys(workspace.env, name, wanted, at=clock.now())
     new = frozenset(added)
     known = tuple(key for key in wanted if key not in new)
@@ -66,9 +70,11 @@ def delete_keys(workspace: Workspace, name: str, keys: Iterable[str]) -> KeysDel
 
     Raises:
         UnknownNameError: no asset is partitioned by such a set, or it never had such a key.
+        RefusedError: a sensor is being asked.
     """
     name = declared_set(workspace, name)
     wanted = _distinct(keys)
+    _refuse_in_a_sensor(name, "delete", wanted)
     registry = keys_of(workspace, name)
     for key in wanted:
         if key not in registry.ordinals:
@@ -138,6 +144,16 @@ def dynamic_sets(workspace: Workspace) -> dict[str, tuple[str, ...]]:
             if source:
                 found.setdefault(source, []).append(asset)
     return {name: tuple(assets) for name, assets in found.items()}
+
+
+def _refuse_in_a_sensor(name: str, change: str, keys: tuple[str, ...]) -> None:
+    """See to it that a sensor changes nothing by itself: it may only be tried, and what it asks for goes together."""
+    if settings.asks_sensors():
+        shown = repr(list(keys[:_FEW]))[:-1] + (", ...]" if len(keys) > _FEW else "]")
+        raise RefusedError(
+            f"a sensor changes no keys by itself: let it return or end with PartitionsRequest({name!r}, "
+            f"{change}={shown}); nothing was changed"
+        )
 
 
 def _distinct(keys: Iterable[str]) -> tuple[str, ...]:

@@ -116,3 +116,26 @@ def test_a_trial_knows_the_keys_that_would_be_added_before_their_runs(sensors, t
     assert (found["status"], found["added"]) == ("launched", {"pages": ["p1", "p2"]})
     assert terminal("partitions", "add", "pages", "p1").status == 0
     assert terminal.json("sensor", "tick", "pages")["added"] == {"pages": ["p2"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("nbpipe.add_partitions('pages', ['p1'])", "PartitionsRequest('pages', add=['p1']); nothing was changed"),
+        ("nbpipe.delete_partitions('pages', ['p0'])", "PartitionsRequest('pages', delete=['p0']); nothing was changed"),
+    ],
+)
+def test_a_sensor_changes_no_keys_but_by_its_value(sensors, terminal, line, remedy):
+    write_notebook(
+        sensors / "files.ipynb",
+        [
+            "%load_ext nbpipe\nimport nbpipe\n%job reading page",
+            "%%asset page --partitions dynamic:pages\npage = partition.key",
+            f"%%sensor pages --job reading\n{line}",
+        ],
+    )
+    assert terminal("partitions", "add", "pages", "p0").status == 0
+    found = json.loads(terminal("sensor", "tick", "pages", "--json").out)
+    assert found["status"] == "failed"
+    assert found["reason"].endswith(remedy)
+    assert terminal.json("partitions", "page")["total"] == 1
