@@ -329,14 +329,6 @@ def _named() -> Any:
     return sa.and_(assets.c.env == given("env"), assets.c.name == given("name"))
 
 
-def _of_chunk() -> Any:
-    return sa.and_(
-        partition_chunks.c.asset_id == given("asset"),
-        partition_chunks.c.family == given("family"),
-        partition_chunks.c.block == given("block"),
-    )
-
-
 def _of_place() -> Any:
     return sa.and_(partition_values.c.chunk_id == given("chunk"), partition_values.c.place == given("offset"))
 
@@ -348,10 +340,6 @@ def _kept_between() -> Any:
         partition_values.c.place < given("high"),
         partition_values.c.expired == 0,
     )
-
-
-def _of_mark() -> Any:
-    return sa.and_(partition_marks.c.chunk_id == given("chunk"), partition_marks.c.run_id == given("run"))
 
 
 def _values() -> Any:

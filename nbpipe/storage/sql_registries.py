@@ -49,9 +49,7 @@ class SqlRegistries(SqlPart):
             check_key(key)
         with self._database.write() as transaction:
             number, size = self._registry(transaction, env, name, asset)
-            known: dict[str, int] = dict(
-                transaction.all(queries.select_known, registry=number, keys=codec.encode_text(wanted))
-            )
+            known = self._known(transaction, number, wanted)
             back = [key for key in wanted if known.get(key)]
             new = [key for key in wanted if key not in known]
             if not (back or new):
@@ -91,9 +89,7 @@ class SqlRegistries(SqlPart):
         wanted = list(dict.fromkeys(keys))
         with self._database.write() as transaction:
             number, size = self._registry(transaction, env, name, asset)
-            known: dict[str, int] = dict(
-                transaction.all(queries.select_known, registry=number, keys=codec.encode_text(wanted))
-            )
+            known = self._known(transaction, number, wanted)
             gone = tuple(key for key in wanted if known.get(key) == 0)
             if gone:
                 transaction.many(queries.mark_key, ({"registry": number, "text": key, "gone": 1} for key in gone))
