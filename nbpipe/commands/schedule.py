@@ -11,6 +11,7 @@ from nbpipe import clock
 from nbpipe.commands.automation_rows import ScheduleRow, find_schedule, schedule_rows
 from nbpipe.commands.automation_switches import add_switches
 from nbpipe.commands.named_groups import NamedCommands
+from nbpipe.commands.unread import say_unread
 from nbpipe.commands.workspace import Workspace
 
 
@@ -36,6 +37,7 @@ def command() -> None:
 @click.pass_obj
 def list_schedules(workspace: Workspace) -> list[ScheduleRow]:
     """List schedules: when they tick, what they run, whether they are on."""
+    say_unread(workspace)
     return schedule_rows(workspace)
 
 

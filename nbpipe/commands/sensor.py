@@ -11,6 +11,7 @@ from nbpipe.commands.automation_switches import add_switches
 from nbpipe.commands.named_groups import NamedCommands
 from nbpipe.commands.sensor_trial import Trial, asked_once, kept_cursor
 from nbpipe.commands.surface import does_nothing_here
+from nbpipe.commands.unread import say_unread
 from nbpipe.commands.workspace import Workspace
 from nbpipe.errors import UsageError
 
@@ -34,6 +35,7 @@ def command() -> None:
 @click.pass_obj
 def list_sensors(workspace: Workspace) -> list[SensorRow]:
     """List sensors: what they look at, which job they run, whether they are on."""
+    say_unread(workspace)
     return sensor_rows(workspace)
 
 

@@ -196,7 +196,7 @@ def test_previews_where_clocks_change(shop, zone, cron, after, expected):
     assert found.words.endswith(f"({zone})")
 
 
-@pytest.mark.parametrize("words", [("list",), ("job", "list")])
+@pytest.mark.parametrize("words", [("list",), ("job", "list"), ("schedule", "list"), ("sensor", "list")])
 def test_a_listing_names_the_notebooks_that_it_leaves_out(shop, terminal, words):
     (shop / "jobs.ipynb").write_text("{garbage")
     answer = terminal(*words)
