@@ -1,6 +1,6 @@
 """Tell people how runs ended: by e-mail, or by calling a URL. Secrets are looked up here, and kept nowhere.
 
-It is called in threads of its own: servers may take long, or not be there.
+It is called in threads of its own, see `telling`: servers may take long, or not be there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from nbpipe.loading.automation_tables import Notify
 
 #: Seconds before each further attempt.
 PAUSES = (1.0, 5.0)
-#: Seconds that a server has to answer.
+#: Seconds after which no further attempt begins, and nobody waits any more.
+LONGEST = 60.0
+#: Seconds that a server has for each step of an answer.
 _PATIENCE = 20.0
 #: Characters of a run's error.
 _LONGEST_ERROR = 500
@@ -89,7 +91,10 @@ def tell(name: str, notify: Notify, news: News, *, pauses: Sequence[float] = PAU
     """
     secrets = settings.secret_values(msgspec.structs.astuple(notify))
     error = ""
+    until = clock.monotonic() + LONGEST
     for pause in (0.0, *pauses):
+        if error and clock.monotonic() + pause > until:
+            break
         clock.sleep(pause)
         try:
             if notify.url:

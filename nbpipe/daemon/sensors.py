@@ -280,8 +280,9 @@ class Sensors:
         teller, heard, bell = self._teller, self._heard, self._duty.bell
 
         def work() -> None:
-            problems = teller.tell(sensor.notify, tables, news)
-            heard.put(_Told(id=asked.id, reached=len(sensor.notify) - len(problems), problems=problems))
+            said = teller.tell(sensor.notify, tables, news)
+            reached = tuple(name for name, problem in said.items() if not problem)
+            heard.put(_Told(id=asked.id, reached=reached, problems=tuple(filter(None, said.values()))))
             bell.ring()
 
         threading.Thread(target=work, name="nbpipe-notify", daemon=True).start()
