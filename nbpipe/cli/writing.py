@@ -24,6 +24,8 @@ _COLOURS: dict[Style, str] = {
     "dim": "dim",
     "strong": "bold",
 }
+#: Characters of what stands first in a row, so of an id, up to which it stays in one line: people copy it.
+_WHOLE = 24
 
 
 def write(page: Page) -> None:
@@ -56,8 +58,9 @@ def _write_rich_table(console: Console, table: Table) -> None:
     from rich.table import Table as RichTable
 
     drawn = RichTable(box=None, pad_edge=False, header_style="bold")
-    for column in table.columns:
-        drawn.add_column(column, overflow="fold")
+    for index, column in enumerate(table.columns):
+        whole = index == 0 and max((len(part(row[0]).text) for row in table.rows), default=0) <= _WHOLE
+        drawn.add_column(column, overflow="fold", no_wrap=whole)
     for row in table.rows:
         drawn.add_row(*(_rich_text(part(cell)) for cell in row))
     console.print(drawn)

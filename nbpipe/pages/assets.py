@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nbpipe.core.counted import counted
 from nbpipe.core.partitions.counts import counts_text
 from nbpipe.pages.page import Block, Line, Page, Part, Style, Table, line
+from nbpipe.pages.times import time_heading
 
 if TYPE_CHECKING:
     from nbpipe.commands.list import AssetRow
@@ -62,7 +63,7 @@ def status(rows: Sequence[StatusRow]) -> Page:
         return ["no assets are selected: `nbpipe list` shows what there is"]
     return [
         Table(
-            ("asset", "status", "version", "materialized", "why"),
+            ("asset", "status", "version", _heading(rows), "why"),
             [
                 (
                     Part(row.asset, "strong"),
@@ -75,6 +76,10 @@ def status(rows: Sequence[StatusRow]) -> Page:
             ],
         )
     ]
+
+
+def _heading(rows: Sequence[StatusRow]) -> str:
+    return time_heading("materialized", (row.materialized_at for row in rows if row.partitions is None))
 
 
 def _made(row: StatusRow) -> str:

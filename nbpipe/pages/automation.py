@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nbpipe.core.counted import counted
-from nbpipe.pages.details import time_text
 from nbpipe.pages.page import Block, Line, Page, Part, Style, Table, line
+from nbpipe.pages.times import short_time_text, time_heading, time_text
 
 if TYPE_CHECKING:
     from nbpipe.commands.automation_rows import JobRow, ScheduleRow, SensorRow
@@ -50,7 +50,7 @@ def schedules(rows: Sequence[ScheduleRow]) -> Page:
     width = max(len(row.name) for row in rows)
     for row in rows:
         if row.error is None:
-            coming = "" if row.next is None else f"  next {time_text(row.next)}"
+            coming = "" if row.next is None else f"  next {short_time_text(row.next)}"
             page.append(
                 line(*_state(row, width), coming, *_last(row.last, None if row.last is None else row.last.scheduled_at))
             )
@@ -89,13 +89,14 @@ def switched(data: Switched) -> Page:
 
 def schedule_ticks(rows: Sequence[TickRow]) -> Page:
     """Show the ticks of a schedule, newest first."""
-    return _ticks("due", [(time_text(row.scheduled_at), row) for row in rows])
+    heading = time_heading("due", (row.scheduled_at for row in rows))
+    return _ticks(heading, [(time_text(row.scheduled_at), row) for row in rows])
 
 
 def sensor_ticks(rows: Sequence[TickRow]) -> Page:
     """Show the ticks of a sensor, newest first."""
     return _ticks(
-        "asked",
+        time_heading("asked", (row.scheduled_at for row in rows)),
         [(_span(row.scheduled_at, row.at) if row.count > 1 else time_text(row.scheduled_at), row) for row in rows],
     )
 
@@ -147,7 +148,11 @@ def _state(row: ScheduleRow | SensorRow, width: int) -> tuple[Part, ...]:
 
 
 def _last(tick: TickRow | None, at: datetime | None) -> tuple[Part, ...]:
-    return () if tick is None else (Part(f"  last {time_text(at)} "), Part(tick.status, _TICK[tick.status]))
+    return (
+        ()
+        if tick is None or at is None
+        else (Part(f"  last {short_time_text(at)} "), Part(tick.status, _TICK[tick.status]))
+    )
 
 
 def _what(when: str, runs: str, declared_in: str | None) -> Line:

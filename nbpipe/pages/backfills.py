@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nbpipe.pages.details import time_text
 from nbpipe.pages.page import Line, Page, Part, Style, Table, line
+from nbpipe.pages.times import time_heading, time_text
 
 if TYPE_CHECKING:
     from nbpipe.commands.backfill_results import BackfillAsset, BackfillDetails, BackfillDraft, BackfillRow
@@ -26,14 +26,15 @@ def listing(rows: Sequence[BackfillRow]) -> Page:
     """Show backfills, newest first."""
     if not rows:
         return ["no backfills yet: `nbpipe backfill '*' --missing` starts one"]
+    created = time_heading("created", (row.created_at for row in rows))
     return [
         Table(
-            ("backfill", "status", "created", "done", "of", "failed", "lost", "selection"),
+            ("backfill", "status", created, "done", "of", "failed", "lost", "selection"),
             [
                 (
                     Part(row.id or "", "strong"),
                     Part(_status(row), _STYLE[row.status]),
-                    time_text(row.created_at) if row.created_at else "",
+                    time_text(row.created_at),
                     f"{row.done + row.skipped:,}",
                     f"{row.total:,}",
                     f"{row.failed:,}",

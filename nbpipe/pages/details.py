@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nbpipe.core.counted import counted
@@ -13,6 +12,7 @@ from nbpipe.core.references import reference_text
 from nbpipe.pages.assets import STATUS_STYLE
 from nbpipe.pages.page import Block, Line, Page, Part, Style, Table, line
 from nbpipe.pages.text import size_text
+from nbpipe.pages.times import time_heading, time_text
 
 if TYPE_CHECKING:
     from nbpipe.commands.load import StoredFile
@@ -55,15 +55,17 @@ def asset(found: AssetDetails) -> Page:
         }
     )
     if found.partitions and found.partitions.latest:
-        columns = ("partition", "status", "version", "made", "size", "note")
+        made = time_heading("made", (row.created_at for row in found.partitions.latest))
+        columns = ("partition", "status", "version", made, "size", "note")
         page += ["", Table(columns, list(map(_partition, found.partitions.latest)))]
         more = found.partitions.counts.total - len(found.partitions.latest)
         if more > 0:
             page.append(f"and {more:,} more: nbpipe partitions {found.asset} shows all by status")
     if found.versions:
+        made = time_heading("made", (row.created_at for row in found.versions))
         page += [
             "",
-            Table(("version", "made", "took", "type", "format", "size", "run"), list(map(_version, found.versions))),
+            Table(("version", made, "took", "type", "format", "size", "run"), list(map(_version, found.versions))),
         ]
     page += _facts(found.metadata)
     return [*page, *preview(found.preview)]
@@ -91,7 +93,7 @@ def stored_file(found: StoredFile) -> Page:
     page: list[Line] = [
         line(
             Part(reference_text(found.asset, found.partition or ""), "strong"),
-            f" version {found.version}, made {time_text(found.created_at)}",
+            f" version {found.version}, made {time_text(found.created_at, zone=True)}",
         )
     ]
     page += _facts(
@@ -117,11 +119,6 @@ def preview(found: Preview | None) -> Page:
     if found.kind == "image":
         return [line(Part(f"(a picture of {size_text(len(found.image))})", "dim"), indent=2)]
     return ["", Block(found.text, indent=2)]
-
-
-def time_text(at: datetime | None) -> str:
-    """Write a time in the zone of this machine."""
-    return "" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _node(node: WhyNode, indent: int) -> Iterator[Line]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from nbpipe.pages.details import time_text
 from nbpipe.pages.page import Line, Page, Part, Style, Table, line
+from nbpipe.pages.times import time_heading, time_text
 
 if TYPE_CHECKING:
     from nbpipe.commands.run_results import RunAssetRow, RunDetails, RunResult, RunRow, StepResult
@@ -40,9 +40,11 @@ def listing(rows: Sequence[RunRow]) -> Page:
     """Show runs, newest first."""
     if not rows:
         return ["no runs yet: `nbpipe materialize '*'` starts one"]
+    what = "job: assets" if any(row.job for row in rows) else "assets"
+    created = time_heading("created", (row.created_at for row in rows))
     return [
         Table(
-            ("run", "status", "trigger", "created", "took", "assets"),
+            ("run", "status", "trigger", created, "took", what),
             [
                 (
                     Part(row.id, "strong"),
@@ -50,8 +52,7 @@ def listing(rows: Sequence[RunRow]) -> Page:
                     row.trigger,
                     time_text(row.created_at),
                     _took(row),
-                    (_some(row.assets) or " ".join(map(_notebook, row.notebooks)))
-                    + (f" ({row.partition})" if row.partition else ""),
+                    _what(row),
                 )
                 for row in rows
             ],
@@ -66,7 +67,7 @@ def details(found: RunDetails) -> Page:
         line("run ", Part(found.id, "strong"), "  ", Part(found.status, RUN_STYLE[found.status])),
         line(f"{found.selection}  ({found.trigger}, environment {found.env})", indent=2),
         *([line(f"partitions: {found.partition}", indent=2)] if found.partition else []),
-        line(f"created {time_text(found.created_at)}{took}", indent=2),
+        line(f"created {time_text(found.created_at, zone=True)}{took}", indent=2),
     ]
     if found.waits:
         page.append(line(Part(found.waits, "busy"), indent=2))
@@ -117,7 +118,7 @@ def verification(found: Verification) -> Page:
 def _steps(steps: Sequence[StepResult]) -> list[Line]:
     page: list[Line] = []
     for step in steps:
-        made = f": {' '.join(step.assets)}" if step.assets else ""
+        made = f": {' '.join(_executed(step, asset) for asset in step.assets)}" if step.assets else ""
         page.append(line(Part(step.status, RUN_STYLE[step.status]), f"  {step.notebook}{made}"))
         if step.error:
             page.append(line(Part(step.error.partition("\n")[0], "bad"), indent=4))
@@ -125,9 +126,23 @@ def _steps(steps: Sequence[StepResult]) -> list[Line]:
     return page
 
 
+def _executed(step: StepResult, asset: str) -> str:
+    """Name an asset of a step, with the partitions that were executed of it."""
+    keys = step.partitions.get(asset, ())
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return f"{asset} ({', '.join(keys[:_NAMED])}{more})" if keys else asset
+
+
 def _notebook(record: str) -> str:
     """Return the name of the notebook that a record was made of; its file is called NUMBER-NAME."""
     return PurePosixPath(record).name.partition("-")[2]
+
+
+def _what(row: RunRow) -> str:
+    """Name the job, and its assets or notebooks, and the partitions."""
+    job = f"{row.job}: " if row.job else ""
+    work = _some(row.assets) or " ".join(map(_notebook, row.notebooks))
+    return f"{job}{work}{f' ({row.partition})' if row.partition else ''}"
 
 
 def _took(row: RunRow) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nbpipe.core.reasons import duration_text
 from nbpipe.core.records import Materialization, Preview
 from nbpipe.kernel.lineage.model import AssetFacts
-from nbpipe.pages.details import time_text
 from nbpipe.pages.text import size_text
+from nbpipe.pages.times import time_text
 from nbpipe.views.escaping import escaped
 from nbpipe.views.lineage import LineageNode, LineageView
 from nbpipe.views.palette import LOOKS, PARTITION_URGENCY, URGENCY, counts_text
@@ -113,7 +113,7 @@ def _partitions(state: PartitionState) -> str:
 def materialization(current: Materialization) -> str:
     """Return what is known of a stored value, with its metadata."""
     facts = {
-        "Version": f"{current.version}, {time_text(current.created_at)}",
+        "Version": f"{current.version}, {time_text(current.created_at, zone=True)}",
         "Took": duration_text(current.duration) if current.duration >= 1 else f"{current.duration * 1000:.0f} ms",
         "Value": f"{current.stored.type or 'value'}, {size_text(current.stored.size)}, {current.stored.format}",
     }

@@ -8,7 +8,7 @@ from nbpipe.core.partitions.ranges import iterate_ranges
 from nbpipe.core.partitions.subsets import PartitionSubset
 from nbpipe.kernel.lineage.details import bullets, chip, materialization, table
 from nbpipe.kernel.partition_panel.model import PartitionFacts, PartitionsModel
-from nbpipe.pages.details import time_text
+from nbpipe.pages.times import time_text
 from nbpipe.views.escaping import escaped
 from nbpipe.views.palette import PARTITION_URGENCY
 from nbpipe.views.partitions import Counts
@@ -81,10 +81,14 @@ def one(facts: PartitionFacts) -> str:
     if detail.failed_at is not None:
         parts.append(
             f'<h4>Error</h4><pre class="nbpipe-failure">{escaped((detail.error or "")[:_LONGEST_ERROR])}</pre>'
-            + table("Latest attempt", {"Failed": time_text(detail.failed_at), "Run": detail.failed_run or "none"})
+            + table(
+                "Latest attempt", {"Failed": time_text(detail.failed_at, zone=True), "Run": detail.failed_run or "none"}
+            )
         )
     if detail.skipped_at is not None:
-        parts.append(table("Skipped", {"When": time_text(detail.skipped_at), "Reason": detail.reason or "none given"}))
+        parts.append(
+            table("Skipped", {"When": time_text(detail.skipped_at, zone=True), "Reason": detail.reason or "none given"})
+        )
     if detail.current is not None:
         parts.append(materialization(detail.current))
     elif detail.failed_at is None and detail.skipped_at is None:

@@ -50,7 +50,7 @@ def test_a_tick_takes_little_room_whatever_it_stands_for(monkeypatch):
         row(status="skipped"),
     ]
     heads, launched, skips, days, once = lines("sensor ticks", rows)
-    assert heads.split() == ["asked", "status", "runs"]
+    assert heads.split() == ["asked", "(UTC)", "status", "runs"]
     assert f"{0:020x} and 3,209 more  it printed | xxx" in launched
     assert launched.endswith("xxx...")
     assert len(launched) < 180
@@ -58,7 +58,7 @@ def test_a_tick_takes_little_room_whatever_it_stands_for(monkeypatch):
     assert "  skipped 3,210 times  " in skips
     assert days.startswith("2024-05-01 12:00:00 until 2024-05-02 12:00:00  skipped 2 times")
     assert once.split() == ["2024-05-01", "12:00:00", "skipped"]
-    assert lines("schedule ticks", rows[3:])[0].split() == ["due", "status", "runs"]
+    assert lines("schedule ticks", rows[3:])[0].split() == ["due", "(UTC)", "status", "runs"]
 
 
 def test_schedules_and_sensors_fit_on_a_narrow_terminal():
