@@ -118,8 +118,9 @@ def test_in_a_job_it_does_nothing_and_says_so(project):
         assert shown.out.strip() == "sensor inbox: the daemon asks it, in a job it does nothing"
 
 
-def test_what_its_body_would_start_itself_is_not_started(project):
-    body = "%%sensor inbox --job work\nimport nbpipe\nnbpipe.materialize('x')\nNone"
+@pytest.mark.parametrize("start", ["import nbpipe\nnbpipe.materialize('x')", "%materialize x", "%backfill x --all"])
+def test_what_its_body_would_start_itself_is_not_started(project, start):
+    body = f"%%sensor inbox --job work\n{start}\nNone"
     with person(project, [SETUP, ASSET, body]) as at_work:
         at_work.run(0).ok()
         shown = at_work.run(2)
