@@ -14,7 +14,7 @@ import msgspec
 
 from nbpipe import clock
 from nbpipe.core.automation.definitions import JobDef, ScheduleDef
-from nbpipe.core.automation.records import AutomationState, Tick, TickStatus
+from nbpipe.core.automation.records import AutomationState, Source, Tick, TickStatus
 from nbpipe.core.automation.schedules import GRACE, Due, due, upcoming
 from nbpipe.core.counted import counted
 from nbpipe.core.ports import NewRun
@@ -33,6 +33,8 @@ _OF_EACH = 10
 _ASIDE = timedelta(minutes=1)
 
 _STOPPED = "stopped"
+#: Begins the times of a schedule that is not declared now.
+_GONE = "gone "
 _NO_DAEMON = "no daemon was at work"
 _NO_TIME = "the clock was set ahead, or the machine was asleep"
 _UNLISTED = "; nor at the times before, which are not listed"
@@ -118,6 +120,7 @@ class Schedules:
             with self._apart(name):
                 if name not in self._aside and self._begin(schedule, state, now):
                     self._on[name] = schedule
+        self._note_gone(states, now)
         self._seen = seen
         self._settled = {name: upto for name, upto in self._settled.items() if upto >= now - GRACE}
         for known in (self._next, self._since, self._turns):
@@ -146,10 +149,23 @@ class Schedules:
                 trace=traceback.format_exc(),
             )
 
+    def _note_gone(self, states: Mapping[tuple[Source, str], AutomationState], now: datetime) -> None:
+        """Settle the past of schedules that are not declared any more: until they are again, they have no ticks."""
+        declared = self._duty.declared.definitions
+        if not declared.notebooks:  # the project's folder is not there, or nothing could be read yet: nobody can tell
+            return
+        for (source, name), state in states.items():
+            is_gone = source == "schedule" and name not in declared.schedules
+            if is_gone and state.since is not None and not state.times.startswith(_GONE):
+                times = _GONE + state.times
+                self._duty.store.automation.begin(self._duty.lease, "schedule", name, times=times, since=now)
+                self._duty.log(f"schedule {name} is not declared any more", event="schedule_gone", schedule=name)
+
     def _begin(self, schedule: ScheduleDef, state: AutomationState, now: datetime) -> bool:
         """Settle the past of a schedule that is new or has other times; tell whether it is on."""
         on = not schedule.stopped if state.on is None else state.on
         times = schedule.times if on else _STOPPED
+        kept, state = state, _returned(state, now)
         since, settled = state.since, self._settled.get(schedule.name)
         if since is not None and since > now + GRACE:
             self._settled[schedule.name] = max(since, settled or since)
@@ -162,7 +178,7 @@ class Schedules:
             # one that a person has started ticks from then on; what else changes, changes now
             started = on and state.on is True and state.times in ("", _STOPPED)
             since = since if started else now
-        if since != state.since or state.times != times:
+        if since != kept.since or kept.times != times:
             self._duty.store.automation.begin(self._duty.lease, "schedule", schedule.name, times=times, since=since)
         if not on:
             return False
@@ -294,6 +310,17 @@ class Schedules:
 
     def _discard(self, found: Iterable[_Ready]) -> None:
         discard(self._duty.store, self._duty.root, [ready for ready in found if isinstance(ready, NewRun)])
+
+
+def _returned(state: AutomationState, now: datetime) -> AutomationState:
+    """Return the state of a schedule that is declared; if it was not, all is settled that is not of the last moments.
+
+    A notebook may be away for a moment: it is put in another place, or another branch is checked out.
+    """
+    if state.since is None or not state.times.startswith(_GONE):
+        return state
+    times, since = state.times.removeprefix(_GONE), max(state.since, now - GRACE)
+    return msgspec.structs.replace(state, times=times, since=since)
 
 
 def job_of(schedule: ScheduleDef, jobs: Mapping[str, JobDef]) -> JobDef:

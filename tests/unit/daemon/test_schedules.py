@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from nbpipe.core.automation.definitions import JobDef, ScheduleDef
+from nbpipe.core.definitions import NotebookDef
 from nbpipe.daemon import schedules
 from nbpipe.daemon.schedules import Schedules
 from nbpipe.errors import ConflictError, RefusedError, StateBusyError
@@ -130,6 +132,60 @@ def test_one_that_is_no_longer_declared_as_stopped_ticks_from_now_on(tmp_path):
     assert world.ticks("s") == []
     world.act(part, after(minutes=6))
     assert world.ticks("s") == [("12:06:00", "launched")]
+
+
+def declared(*found):
+    return msgspec.structs.replace(defined(*found), notebooks={"n.ipynb": NotebookDef(path="n.ipynb")})
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_is_not_declared_has_no_ticks_and_makes_up_for_none_later(tmp_path, restarted):
+    schedule = changed(catchup="all")
+    world = World(tmp_path, declared(schedule))
+    duty = world.lead()
+    part = Schedules(duty)
+    world.act(part)
+    world.act(part, after(minutes=1))
+    world.declare(duty, declared())
+    world.act(part, after(minutes=1, seconds=1))
+    assert "schedule s is not declared any more" in world.said
+    if restarted:
+        duty = world.lead()
+        part = Schedules(duty)
+        world.act(part, after(minutes=9))
+    world.time = after(minutes=10, seconds=30)
+    world.declare(duty, declared(schedule))
+    world.act(part)
+    assert world.ticks("s") == [("12:01:00", "launched"), ("12:10:00", "launched")]
+    world.act(part, after(minutes=11))
+    assert world.ticks("s")[2:] == [("12:11:00", "launched")]
+
+
+@pytest.mark.parametrize("other", [{"crons": ("*/5 * * * *",)}, {"stopped": True}])
+def test_one_that_comes_back_otherwise_begins_anew(tmp_path, other):
+    world = World(tmp_path, declared(changed(catchup="all")))
+    duty = world.lead()
+    part = Schedules(duty)
+    for moment, found in ((0, [changed(catchup="all")]), (1, []), (10.5, [changed(catchup="all", **other)])):
+        world.time = after(minutes=moment)
+        world.declare(duty, declared(*found))
+        world.act(part)
+    assert world.ticks("s") == []
+
+
+def test_a_project_that_is_not_there_for_a_while_is_made_up_for(tmp_path):
+    """Of a folder that is not mounted, nobody can tell what it declares."""
+    schedule = changed(catchup="all")
+    world = World(tmp_path, declared(schedule))
+    duty = world.lead()
+    part = Schedules(duty)
+    world.act(part)
+    world.declare(duty, defined())
+    world.act(part, after(seconds=30))
+    world.time = after(minutes=3, seconds=30)
+    world.declare(duty, declared(schedule))
+    world.act(part)
+    assert [status for _, status in world.ticks("s")] == ["launched"] * 3
 
 
 @pytest.mark.parametrize(
