@@ -11,6 +11,7 @@ import msgspec
 from nbpipe.commands.arguments import selection_argument
 from nbpipe.commands.daemon_presence import sleeping
 from nbpipe.commands.surface import current_surface
+from nbpipe.commands.unread import say_unread
 from nbpipe.commands.workspace import Workspace
 from nbpipe.core.definitions import AssetSpec
 from nbpipe.core.records import AssetState
@@ -57,6 +58,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
 @click.pass_obj
 def command(workspace: Workspace, selection: str) -> list[StatusRow]:
     """Show which assets are fresh, stale, missing or failed, and why."""
+    say_unread(workspace)
     rows = status_rows(workspace, selection)
     asleep = () if selection else sleeping(workspace)  # who asks about some assets may have nothing to do with them
     if asleep and not current_surface().data:
