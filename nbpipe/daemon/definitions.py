@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ _Def = TypeVar("_Def", JobDef, ScheduleDef, SensorDef)
 _EVERY = 2.0
 _SHARE = 50.0
 _LONGEST = 60.0
+_LASTS = ": what it was before still counts"
 
 
 class Notebooks:
@@ -82,11 +83,7 @@ class Notebooks:
 
     def _tell(self, kept: Definitions) -> None:
         """Say what is wrong, once as long as it stays so."""
-        troubles = {f"{each.notebook}: {each.message}" for each in kept.diagnostics if each.severity == "error"}
-        for name, problem in kept.unusable.items():
-            kind, _, label = name.partition(" ")
-            lasts = label in getattr(kept, f"{kind}s")
-            troubles.add(f"{name}: {problem}{': what it was before still counts' if lasts else ''}")
+        troubles = set(_troubles(kept))
         for text in sorted(troubles - self._said):
             self._duty.log(text, level="warning", event="definitions")
         self._said = frozenset(troubles)
@@ -95,6 +92,22 @@ class Notebooks:
             f"{counted(len(kept.schedules), 'schedule')}, {counted(len(kept.sensors), 'sensor')}",
             event="definitions",
         )
+
+
+def _troubles(kept: Definitions) -> Iterator[str]:
+    """Yield what is wrong, once each: with the notebook, or else with the name of what is declared."""
+    lasting = set()
+    untold = {}
+    for name, problem in kept.unusable.items():
+        kind, _, label = name.partition(" ")
+        lasts = label in getattr(kept, f"{kind}s")
+        untold[problem] = f"{name}: {problem}{_LASTS if lasts else ''}"
+        lasting |= {problem} if lasts else set()
+    for each in kept.diagnostics:
+        if each.severity == "error":
+            untold.pop(each.message, None)
+            yield f"{each.notebook}: {each.message}{_LASTS if each.message in lasting else ''}"
+    yield from untold.values()
 
 
 def kept_definitions(before: Definitions, saved: Definitions) -> Definitions:

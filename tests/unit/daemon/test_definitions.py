@@ -60,6 +60,23 @@ def test_looks_are_rare_and_tell_changes_once(tmp_path, monkeypatch):
     assert [text for text in world.said if "JSON" in text] == ["a.ipynb: is not JSON"]
 
 
+@pytest.mark.parametrize(
+    ("before", "ending"), [(defined(), ""), (BEFORE, ": what it was before still counts")], ids=["new", "known"]
+)
+def test_the_error_of_a_declaration_is_told_once(tmp_path, before, ending):
+    world = World(tmp_path, before)
+    world.act(Notebooks(world.lead()), NOON)
+    world.said.clear()
+    error = Diagnostic(severity="error", code="declaration", message="%schedule s: bad cron", notebook="a.ipynb")
+    saved = Definitions(
+        diagnostics=(error,), unusable={"schedule s": "%schedule s: bad cron", "job k": "it is in the configuration"}
+    )
+    world.project.definitions = world.project.saved = saved
+    world.act(Notebooks(world.lead()))
+    expected = [f"a.ipynb: %schedule s: bad cron{ending}", "job k: it is in the configuration"]
+    assert world.said[:-1] == expected
+
+
 def test_a_broken_configuration_changes_nothing_and_is_said_once(tmp_path, monkeypatch):
     world = World(tmp_path, BEFORE)
     now = 100.0
