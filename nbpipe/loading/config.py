@@ -288,7 +288,8 @@ def _converted(value: Any, kind: Any, file: Path, path: str) -> Any:
         items = _table(value, file, path).items()
         return MappingProxyType({key: _converted(each, inner, file, _join(path, key)) for key, each in items})
     try:
-        return msgspec.convert(value, kind, dec_hook=_custom)
+        found = msgspec.convert(value, kind, dec_hook=_custom)
+        return int(found) if isinstance(found, Size | Memory) else found  # what is encoded takes plain numbers alone
     except msgspec.ValidationError as error:
         message = re.sub(r" - at `.*`$", "", str(error)).replace("`", "")
         if message.startswith(_NO_CHOICE):

@@ -75,6 +75,14 @@ def declared(config: Config) -> dict[str, object]:
     return {each.label: each.definition for each in found.declared}
 
 
+def test_a_project_is_loaded_with_limits_of_memory(project):
+    write_notebook(project / "a.ipynb", ["%%asset a\n1"])
+    (project / "nbpipe.toml").write_text(f"[executor]\nmemory = '1 GB'\n{JOB}memory = '8 GB'", encoding="utf-8")
+    loaded = load_project(project)
+    assert (loaded.config.executor.memory, loaded.definitions.jobs["j"].memory) == (10**9, 8 * 10**9)
+    assert load_project(project).definitions == loaded.definitions
+
+
 def test_every_table_has_the_fields_of_its_magic(tmp_path):
     config = configured(tmp_path, TABLES)
     assert declared(config) == {
