@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from nbpipe.core.automation.definitions import JobDef, SensorDef
-from nbpipe.core.automation.requests import MOST_REQUESTS, Answer, RunRequest
+from nbpipe.core.automation.requests import Answer, RunRequest
 from nbpipe.core.definitions import Definitions
 from nbpipe.core.graph import AssetGraph
 from nbpipe.core.ports import StateStore
@@ -18,8 +18,23 @@ from nbpipe.errors import UsageError
 
 #: Events that are taken in at once.
 PAGE = 100
+#: Partitions of runs that are looked at at once.
+ROWS = 10_000
 #: Of the number of an event, which databases keep in 64 bits.
 _DIGITS = 18
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a sensor has gone through the partitions that the runs of some events have made."""
+
+    upto: int
+    """The last of the events."""
+    index: int = 0
+    """The run and asset that it has come to."""
+    skip: int = 0
+    """Partitions of these that it has seen."""
+    found: bool = False
+    """It has seen any."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +42,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     upto: int
     """Events up to here are taken in."""
+    place: Place | None = None
+    """Of the events after that, some were gone through, up to here."""
     more: bool = False
     """There are more after that."""
     runs: tuple[Run, ...] = ()
@@ -40,8 +57,15 @@ def event_of(cursor: str | None) -> int | None:
     return int(cursor) if cursor is not None and is_number else None
 
 
-def look(store: StateStore, definitions: Definitions, env: str, sensor: SensorDef, after: int) -> Seen:
-    """Return what has happened that a sensor waits for; at most `PAGE` events.
+def look(
+    store: StateStore,
+    definitions: Definitions,
+    env: str,
+    sensor: SensorDef,
+    after: int,
+    place: Place | None = None,
+) -> Seen:
+    """Return what has happened that a sensor waits for; at most `PAGE` events, and `ROWS` partitions of runs.
 
     Args:
         store: the state store.
@@ -49,25 +73,37 @@ def look(store: StateStore, definitions: Definitions, env: str, sensor: SensorDe
         env: name of the environment.
         sensor: of kind `asset` or `run`.
         after: the last event that it has taken in.
+        place: how far the last look came with those after it.
     """
     if sensor.kind == "asset":
-        return _materialized(store, definitions, env, sensor, after)
+        return _materialized(store, definitions, env, sensor, after, place)
     return _ended(store, env, sensor, after)
 
 
-def _materialized(store: StateStore, definitions: Definitions, env: str, sensor: SensorDef, after: int) -> Seen:
+def _materialized(
+    store: StateStore, definitions: Definitions, env: str, sensor: SensorDef, after: int, place: Place | None
+) -> Seen:
     events = store.materialized_after(env, sensor.assets, after, limit=PAGE)
+    if place is not None:
+        events = [event for event in events if event.id <= place.upto]
     if not events:
         return Seen(upto=after)
-    upto, more = events[-1].id, len(events) == PAGE
-    wanted = _keys(store, events) if _follows_partitions(definitions, sensor) else {}
-    if not wanted:
-        return Seen(upto=upto, more=more, answer=Answer(runs=(RunRequest(run_key=f"event {upto}"),)))
+    upto, more = events[-1].id, place is not None or len(events) == PAGE
+    if not _follows_partitions(definitions, sensor):
+        return Seen(upto=upto, more=more, answer=_once(upto))
+    wanted, further = _keys(store, events, place or Place(upto=upto))
+    if not wanted and further is None and not (place and place.found):
+        return Seen(upto=upto, more=more, answer=_once(upto))
     known = store.automation.seen_keys(env, sensor.name, wanted, at=events[-1].at)
     fresh = [RunRequest(run_key=key, partition_key=partition) for key, partition in wanted.items() if key not in known]
-    if len(fresh) > MOST_REQUESTS:  # the rest the next time: by their keys these are known then
-        return Seen(upto=after, more=True, answer=Answer(runs=tuple(fresh[:MOST_REQUESTS])))
-    return Seen(upto=upto, more=more, answer=Answer(runs=tuple(fresh)))
+    answer = Answer(runs=tuple(fresh))
+    if further is not None:
+        return Seen(upto=after, place=further, more=True, answer=answer)
+    return Seen(upto=upto, more=more, answer=answer)
+
+
+def _once(upto: int) -> Answer:
+    return Answer(runs=(RunRequest(run_key=f"event {upto}"),))
 
 
 def _follows_partitions(definitions: Definitions, sensor: SensorDef) -> bool:
@@ -77,25 +113,31 @@ def _follows_partitions(definitions: Definitions, sensor: SensorDef) -> bool:
     return job is not None and len(specs) == 1 and specs != {None} and bool(specs & _job_partitions(definitions, job))
 
 
-def _keys(store: StateStore, events: Iterable[Event]) -> dict[str, str]:
-    """Return the partitions that were materialized, by a run key for each.
+def _keys(store: StateStore, events: Iterable[Event], place: Place) -> tuple[dict[str, str], Place | None]:
+    """Return partitions that were materialized, by a run key for each, and where there are more.
 
     A run commits many partitions with one event, and tells of many events: which partition came with which is not
     known, only what its run has made so far. The run key sees to it that each counts once.
     """
     found: dict[str, str] = {}
-    looked: set[tuple[str, str]] = set()
+    made: dict[tuple[str, str], None] = {}
     for event in events:
         asset, run_id = event.asset or "", event.run_id
-        if run_id is None or not event.data.get("partitions"):
-            if event.partition and not event.data.get("partitions"):
-                place = f"event {event.id}" if run_id is None else f"run {run_id} {asset}"
-                found[f"{place} {event.partition}"] = event.partition
-        elif (run_id, asset) not in looked:
-            looked.add((run_id, asset))
-            rows = store.run_assets(run_id, assets=[asset], outcomes=["success"])
-            found.update((f"run {run_id} {asset} {row.partition}", row.partition) for row in rows if row.partition)
-    return found
+        if event.data.get("partitions"):
+            if run_id is not None:
+                made[run_id, asset] = None
+        elif event.partition:
+            where = f"event {event.id}" if run_id is None else f"run {run_id} {asset}"
+            found[f"{where} {event.partition}"] = event.partition
+    left, skip = ROWS, place.skip
+    for index, (run_id, asset) in enumerate(list(made)[place.index :], start=place.index):
+        rows = store.run_assets(run_id, assets=[asset], outcomes=["success"], limit=left, skip=skip)
+        found.update((f"run {run_id} {asset} {row.partition}", row.partition) for row in rows if row.partition)
+        left, skip = left - len(rows), skip + len(rows)
+        if not left:
+            return found, Place(upto=place.upto, index=index, skip=skip, found=place.found or bool(found))
+        skip = 0
+    return found, None
 
 
 def _partitions(definitions: Definitions, asset: str) -> str | None:

@@ -26,7 +26,7 @@ from nbpipe.core.ports import CursorChange
 from nbpipe.daemon.log import words_of
 from nbpipe.daemon.notifying import News, tell
 from nbpipe.daemon.parts import Duty
-from nbpipe.daemon.sensor_events import event_of, look
+from nbpipe.daemon.sensor_events import Place, event_of, look
 from nbpipe.daemon.sensor_launches import Launch, Wanted
 from nbpipe.daemon.sensor_programs import Programs
 from nbpipe.daemon.telling import Tell, Teller
@@ -94,10 +94,18 @@ class _Watched:
         """Of the state store, when it looked for events last."""
         self.upto: int | None = None
         """Events up to here are taken in; of them, those after the kept cursor came to nothing."""
+        self.place: Place | None = None
+        """How far those after that are gone through."""
+        self.counts_from: str | None = None
+        """The kept cursor, as far as it knows."""
 
     @property
     def busy(self) -> bool:
         return self.asked is not None or self.launch is not None
+
+    def look_again(self) -> None:
+        """Forget what it has seen since the kept cursor: nothing came of that."""
+        self.upto, self.place, self.revision = None, None, -1
 
 
 class Sensors:
@@ -256,9 +264,11 @@ class Sensors:
             watched.launch = Launch(duty, sensor, Wanted(answer=Answer(reason="begins here"), cursor=change, at=now))
             self._go_on(watched)
             return
-        upto = max(after, watched.upto or 0)
-        seen = look(duty.store, duty.declared.definitions, duty.env, sensor, upto)
-        watched.upto = seen.upto
+        if kept != watched.counts_from:  # it was moved on, or a person has set it, perhaps back
+            watched.counts_from, watched.upto, watched.place = kept, after, None
+        upto = after if watched.upto is None else watched.upto
+        seen = look(duty.store, duty.declared.definitions, duty.env, sensor, upto, watched.place)
+        watched.upto, watched.place = seen.upto, seen.place
         found = bool(seen.runs or seen.answer.runs)
         if seen.more:
             watched.due = clock.elapsed()
@@ -346,17 +356,17 @@ class Sensors:
         watched.launch, watched.ever = None, True
         if recorded is None:
             watched.due = clock.elapsed()  # somebody has set the cursor, or stopped it
-            watched.upto, watched.revision = None, -1
+            watched.look_again()
             self._seen = None
             return
         sensor = watched.sensor
         if launch.failed:
             watched.failures += 1
-            watched.upto, watched.revision = None, -1
+            watched.look_again()
             watched.due = clock.elapsed() + self._pause(watched)
         else:
             watched.failures = 0
-            self._cursors[sensor.name] = launch.cursor
+            self._cursors[sensor.name] = watched.counts_from = launch.cursor
         if recorded.runs or launch.failed:
             launched = f"launched {counted(len(recorded.runs), 'run')}"
             self._duty.log(

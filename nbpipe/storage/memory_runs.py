@@ -242,6 +242,7 @@ class MemoryRuns(MemoryPart):
         assets: Iterable[str] | None = None,
         outcomes: Iterable[Outcome] | None = None,
         limit: int | None = None,
+        skip: int = 0,
     ) -> list[RunAsset]:
         """See `RunStore`."""
         names = None if assets is None else set(assets)
@@ -253,7 +254,7 @@ class MemoryRuns(MemoryPart):
                 for place in every
                 if (names is None or place.asset in names) and (wanted is None or place.outcome in wanted)
             )
-            return list(islice(found, limit))
+            return list(islice(found, skip, None if limit is None else skip + limit))
 
     def outcome_counts(self, run_id: str) -> dict[str, dict[Counted, int]]:
         """See `RunStore`."""

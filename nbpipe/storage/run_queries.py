@@ -253,6 +253,7 @@ def select_some_run_assets(dialect: Dialect) -> Query:
             sa.or_(wanted.is_(None), run_assets.c.outcome.in_(dialect.listed("outcomes"))),
         )
         .limit(given("limit", type_=sa.Integer))
+        .offset(given("skip", type_=sa.Integer))
     )
 
 

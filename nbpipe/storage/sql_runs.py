@@ -251,14 +251,16 @@ class SqlRuns(SqlPart):
         assets: Iterable[str] | None = None,
         outcomes: Iterable[Outcome] | None = None,
         limit: int | None = None,
+        skip: int = 0,
     ) -> list[RunAsset]:
         """See `RunStore`."""
         given = {
             "names": None if assets is None else codec.encode_text(list(assets)),
             "outcomes": None if outcomes is None else codec.encode_text(list(outcomes)),
             "limit": _ALL if limit is None else limit,
+            "skip": skip,
         }
-        some = (assets, outcomes, limit) != (None, None, None)
+        some = (assets, outcomes, limit, skip) != (None, None, None, 0)
         with self._database.read() as transaction:
             if some:
                 found = transaction.all(queries.select_some_run_assets, run=run_id, **given)

@@ -314,6 +314,9 @@ def test_a_run_comes_back_as_it_was_made(store):
     assert store.run("r1") == made
     assert store.steps("r1") == planned
     assert store.run_assets("r1") == places("r1", "b", "a")
+    assert store.run_assets("r1", skip=1) == places("r1", "b", "a")[1:]
+    assert store.run_assets("r1", outcomes=["queued"], skip=1, limit=5) == places("r1", "b", "a")[1:]
+    assert store.run_assets("r1", assets=["a"], skip=1, limit=1) == []
     assert store.plan("r1") == b"\x00plan"
     with pytest.raises(ConflictError):
         store.create_run(made, planned, (), b"")

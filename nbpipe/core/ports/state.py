@@ -223,6 +223,7 @@ class RunStore(Protocol):
         assets: Iterable[str] | None = None,
         outcomes: Iterable[Outcome] | None = None,
         limit: int | None = None,
+        skip: int = 0,
     ) -> list[RunAsset]:
         """Return what became of each asset of a run, and of each partition, in plan order.
 
@@ -231,6 +232,7 @@ class RunStore(Protocol):
             assets: only these.
             outcomes: only what has one of these.
             limit: only so many.
+            skip: of those that are wanted, not the first so many.
         """
 
     def outcome_counts(self, run_id: str) -> dict[str, dict[Counted, int]]:

@@ -50,8 +50,9 @@ class Sight:
     def launched(self) -> list[str | None]:
         """Look until there is no more, and record what is asked for; return the partitions."""
         found = []
+        place = None
         while True:
-            seen = look(self.store, DEFINITIONS, "default", SENSOR, self.after)
+            seen = look(self.store, DEFINITIONS, "default", SENSOR, self.after, place)
             runs = []
             for request in seen.answer.runs:
                 self.number += 1
@@ -61,7 +62,7 @@ class Sight:
             change = CursorChange(old=None, new=None)
             kept = self.store.automation.tick(self.lease, tick, runs, cursor=change) if runs else None
             assert kept is None or len(kept.runs) == len(runs)
-            self.after = seen.upto
+            self.after, place = seen.upto, seen.place
             if not seen.more:
                 return found
 
@@ -84,11 +85,37 @@ def test_a_run_that_commits_again_and_again_launches_each_partition_once(sight):
     assert sight.launched() == DAYS[1:3]
 
 
-def test_more_than_one_answer_may_hold_are_launched_one_answer_after_the_other(sight, monkeypatch):
-    monkeypatch.setattr(sensor_events, "MOST_REQUESTS", 4)
+@pytest.mark.parametrize("rows", [1, 3, 4, 6, 10, 12])
+def test_a_large_run_is_gone_through_a_piece_at_a_time(sight, monkeypatch, rows):
+    monkeypatch.setattr(sensor_events, "ROWS", rows)
+    read = []
+    run_assets = sight.store.run_assets
+    monkeypatch.setattr(
+        sight.store, "run_assets", lambda *given, **about: read.append(run_assets(*given, **about)) or read[-1]
+    )
     sight.begin("r1")
-    sight.commit("r1", *range(10))
-    assert sight.launched() == DAYS
+    sight.begin("r2")
+    sight.commit("r1", *range(6))
+    sight.commit("r2", *range(4))
+    sight.commit("r1", *range(6, 9))
+    assert sight.launched() == [*DAYS[:9], *DAYS[:4]]
+    assert max(map(len, read)) <= rows
+    assert sight.launched() == []
+
+
+def test_what_is_committed_while_a_run_is_gone_through_is_not_passed_over(sight, monkeypatch):
+    monkeypatch.setattr(sensor_events, "ROWS", 2)
+    sight.begin("r1")
+    sight.commit("r1", 4, 5, 6, 7)
+    first = look(sight.store, DEFINITIONS, "default", SENSOR, 0)
+    assert (first.upto, first.more) == (0, True)
+    sight.commit("r1", 0, 1)  # before the place
+    found = {request.partition_key for request in first.answer.runs}
+    seen = first
+    while seen.more:
+        seen = look(sight.store, DEFINITIONS, "default", SENSOR, seen.upto, seen.place)
+        found |= {request.partition_key for request in seen.answer.runs}
+    assert found == {DAYS[day] for day in (0, 1, 4, 5, 6, 7)}
 
 
 def test_partitions_that_no_run_made_launch_too(sight):

@@ -423,6 +423,21 @@ def test_a_materialization_launches_once_and_not_for_the_past(watch):
     assert len(found.runs) == 1
 
 
+def test_a_cursor_that_is_set_back_counts(watch):
+    """What the sensor has seen before is seen again."""
+    found = watch(SensorDef(name="inbox", kind="run", statuses=("failure",), job="work", every=1.0))
+    found.pass_(0)
+    begin = found.cursor
+    failures(found, 2)
+    found.pass_(1)
+    assert [len(tick.runs) for tick in found.ticks()] == [0, 2]
+    state = found.world.store.automation
+    assert found.cursor != begin
+    state.set_cursor("default", "inbox", begin, at=found.world.time)
+    found.pass_(1)
+    assert found.ticks()[-1].reason.startswith("run keys seen before: run r0-0 (run ")
+
+
 def failures(found: Watch, count: int, **about: Any) -> None:
     store = found.world.store
     for number in range(count):
