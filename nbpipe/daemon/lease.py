@@ -14,8 +14,14 @@ from nbpipe.execution.heartbeat import BEAT
 from nbpipe.execution.liveness import PATIENCE
 from nbpipe.execution.workers import is_alive
 
-#: Seconds without a sign of life after which a process that is seen to exist is taken to be stuck.
+#: Seconds after which a daemon whose parts don't come back gives no more signs of life.
 STUCK = 60.0
+#: Seconds for which the beats of a process that is seen to exist may stand still: it may wait for a busy store.
+STILL = 15.0
+#: Seconds until a sign of life that could not be given is tried again.
+_SOON = 0.5
+#: Of the seconds between two looks at a lease, so many count: who was asleep, or had no turn, has seen nothing.
+LOOK = 2.0
 
 
 class Candidate:
@@ -34,13 +40,15 @@ class Candidate:
         self._store, self._env, self._worker = store, env, worker
         self._alive, self._monotonic = alive, monotonic
         self._seen: tuple[int, int] | None = None
-        self._since = 0.0
+        self._looked = 0.0
+        self._still = 0.0
 
     def take(self) -> Lease | None:
         """Return the lease if nobody has it, or if who has it is gone; else None: ask again in a second.
 
-        A process of this machine that does not exist any more is gone. Otherwise its beats must have stood still: for
-        10 seconds of this process's own clock, of one that can be seen to exist for a minute.
+        A process of this machine that does not exist any more is gone. Otherwise its beats must have stood still, for
+        10 seconds in which this process has looked again and again, or 15 if it can be seen to exist. One that was
+        only asleep loses nothing by it: the store refuses what it writes from then on, and it stands by.
         """
         known = self._store.automation.lease(self._env)
         if known is not None and not self._is_gone(known):
@@ -56,10 +64,9 @@ class Candidate:
         if alive is False:
             return True
         now, seen = self._monotonic(), (lease.token, lease.beats)
-        if seen != self._seen:
-            self._seen, self._since = seen, now
-            return False
-        return now - self._since > (PATIENCE if alive is None else STUCK)
+        self._still = self._still + min(now - self._looked, LOOK) if seen == self._seen else 0.0
+        self._seen, self._looked = seen, now
+        return self._still > (PATIENCE if alive is None else STILL)
 
 
 class LeaseKeeper:
@@ -83,7 +90,9 @@ class LeaseKeeper:
         self._thread.join()
 
     def _keep(self) -> None:
-        while not self._over.wait(BEAT):
+        pause = BEAT
+        while not self._over.wait(pause):
+            pause = BEAT
             if clock.monotonic() - self._shown > STUCK:
                 continue
             try:
@@ -91,5 +100,5 @@ class LeaseKeeper:
             except ConflictError:
                 self._on_lost()
                 return
-            except Exception:  # noqa: BLE001, S112 - busy, or out of reach, or worse: the next beat tries again
-                continue
+            except Exception:  # noqa: BLE001 - busy, or out of reach, or worse: it is tried again
+                pause = _SOON

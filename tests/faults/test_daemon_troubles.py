@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -26,6 +28,7 @@ from tests.ticking import REAL, check_runs, check_ticks, daemons, settled, stop_
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(420)]
 
+_STATE = ".nbpipe/state.db"
 _STEPS = {"fake": 1.0, REAL: 4.0}
 _CONFIGURATION = f"""
 [jobs.fake]
@@ -81,7 +84,7 @@ class _Holder:
     """Holds the state store again and again, as a program does that somebody has left open."""
 
     def __init__(self, root: Path, held: float, free: float) -> None:
-        self._file, self._held, self._free = root / ".nbpipe" / "state.db", held, free
+        self._file, self._held, self._free = root / _STATE, held, free
         self.times = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._hold)
@@ -123,6 +126,33 @@ def test_a_store_that_is_busy_for_seconds_loses_no_run_and_no_tick(tmp_path: Pat
     check_runs(project, ticks, runs, {"fake": 0, REAL: 0})
     assert {run.status for run in runs.values()} == {"success"}
     assert {tick.status for each in ticks.values() for tick in each} == {"launched"}
+
+
+def test_a_leader_that_is_frozen_is_followed_and_stands_by_when_it_wakes_up(tmp_path: Path) -> None:
+    project = ticking_project(tmp_path / "project", _CONFIGURATION)
+    with daemons(project) as found, opened(project) as store:
+        frozen = found.start()
+        eventually(lambda: found.leader(store) is frozen and ticks_of(store, REAL))
+        other = found.start()
+        eventually(lambda: "standing by" in found.said)
+        with contextlib.closing(sqlite3.connect(project / _STATE, timeout=60, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")  # so that it does not hold the lock when it is stopped
+            os.kill(frozen.pid, signal.SIGSTOP)
+            connection.execute("ROLLBACK")
+        try:
+            eventually(lambda: found.leader(store) is other)
+            before = len(ticks_of(store, REAL))
+            eventually(lambda: len(ticks_of(store, REAL)) > before)
+        finally:
+            os.kill(frozen.pid, signal.SIGCONT)
+        eventually(lambda: "not leading any more" in found.said and found.said.count("standing by") > 1)
+        assert found.leader(store) is other
+        found.kill(other)
+        eventually(lambda: found.leader(store) is frozen)
+        stop_schedules(project)
+        ticks, runs = settled(project, _STEPS)
+    check_ticks(ticks, _STEPS)
+    check_runs(project, ticks, runs, {"fake": 0, REAL: 0})
 
 
 _DECLARING = ["%schedule good '* * * * * *' --job fake\n%schedule own '* * * * * *' --select x", "%%asset x\nx = 1"]
