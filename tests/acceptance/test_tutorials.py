@@ -291,7 +291,6 @@ def test_a_daemon_reads_each_file_once_and_sums_up(tutorials):
         trial = nbpipe(tutorials, "sensor", "tick", "new_files")
         assert (trial["status"], trial["runs"][-1]["partition"]) == ("launched", month)
         daemon(tutorials, "--until-idle")
-    daemon(tutorials, "--until-idle")
     rows = {row["id"]: row for row in nbpipe(tutorials, "runs")}
     assert {row["status"] for row in rows.values()} == {"success"}
     read = [row for row in rows.values() if row["job"] == "read"]
