@@ -152,13 +152,16 @@ class StepSession:
         return self._known
 
     def value(self, reference: Reference) -> Any:
-        """See `Session`. Where a whole notebook only shows a partition that is not there, this is said, and goes on."""
+        """See `Session`. Of what a cell only shows, it is said that it is not there, and the run goes on.
+
+        But a whole notebook is about all that it shows: of that, only a partition may be missing.
+        """
         try:
             return self._value(reference.asset, key=reference.partition, version=reference.version)
-        except MissingValueError as error:
-            shown = _ALONE.fullmatch(self._current.source)
-            partitioned = reference.partition or reference.asset in self.request.sets
-            if not (self.request.step.whole and shown and partitioned):
+        except (MissingValueError, RefusedError) as error:
+            if not _ALONE.fullmatch(self._current.source):
+                raise
+            if self.request.step.whole and self._partitions(reference.asset) is None:
                 raise
             say(str(error))
             return None
@@ -239,19 +242,25 @@ class StepSession:
 
     def _value(self, name: str, *, key: str = "", version: int | None = None) -> Any:
         """Return what a view cell sees of an asset: of one with partitions, the last one that this run is about."""
-        sets = self.request.sets
-        if name not in sets and (key or self.store.materialization(self.request.env, name) is None):
-            spec = self.workspace.definitions.assets.get(name)
-            sets = {} if spec is None or spec.options.partitions is None else {name: spec.options.partitions}
-        if name not in sets:
+        partitions = self.request.sets.get(name)
+        if partitions is None and (key or self.store.materialization(self.request.env, name) is None):
+            partitions = self._partitions(name)
+        if partitions is None:
             if key:
                 raise UsageError(f"asset {name} has no partitions: leave out @{key}")
             return self.cells.values.load_current(name, version=version)[1]
         from nbpipe.kernel.partitions.planned import planned_keys
         from nbpipe.kernel.partitions.stored import value_at
 
-        keys = (key,) if key else planned_keys(self.cells, name, sets[name], self.request.partitions.get(name))
-        return value_at(self.cells, name, sets[name], keys[-1] if keys else None, version=version)
+        keys = (key,) if key else planned_keys(self.cells, name, partitions, self.request.partitions.get(name))
+        return value_at(self.cells, name, partitions, keys[-1] if keys else None, version=version)
+
+    def _partitions(self, name: str) -> str | None:
+        """Return the SPEC of an asset in the plan, or of any other as it is saved; None if it has no partitions."""
+        if name in self.request.sets:
+            return self.request.sets[name]
+        spec = self.workspace.definitions.assets.get(name)
+        return None if spec is None else spec.options.partitions
 
 
 def _unnamed(body: str, shell: InteractiveShell) -> tuple[str, ...]:

@@ -120,6 +120,7 @@ def test_a_whole_notebook_leaves_out_what_it_can_not_compute_now(project: Path) 
         "%%asset visits --partitions dynamic:customers\npartition.key",
         "print(visits)",
         "print('the day is', day)",
+        "%asset visits",
     ]
     write_notebook(project / "a.ipynb", cells)
     found = nbpipe(project, "run", "a.ipynb", "--json")
@@ -136,6 +137,7 @@ def test_a_whole_notebook_leaves_out_what_it_can_not_compute_now(project: Path) 
     told = shown(project / step["output"])
     assert "day@2024-01-02 has no value: `%materialize day --partitions 2024-01-02` makes it" in told[1]
     assert told[7] == "the day is 31\n"
+    assert "asset visits has no partition so far (dynamic:customers)" in told[8]
     assert [told[at] for at in (2, 3, 4, 5, 6)] == [""] * 5
     answer(project, "materialize", "day", "--partitions", "2024-01-01..2024-01-30")
     answer(project, "partitions", "add", "customers", "ana")

@@ -10,6 +10,7 @@ import nbpipe
 from nbpipe.errors import RefusedError
 from tests.live import person
 from tests.notebooks import code, write_notebook
+from tests.steps import in_step
 
 SETUP = """from pathlib import Path
 import tools
@@ -291,3 +292,13 @@ def test_an_asset_that_reads_nothing_that_is_watched_says_its_age_and_how_to_run
     with person(project, ["%%asset a\na = 1"]) as me:
         me.run_all()
         assert "nbpipe sees nothing that it reads: %force a runs it again, --fresh-for" in me.run(0).out
+
+
+@pytest.mark.parametrize(("source", "fails"), [("%asset later", False), ("value = %asset later", True)])
+def test_a_run_of_other_assets_goes_on_where_a_cell_only_shows_what_is_not_there(project, source, fails):
+    notebook = write_notebook(project / "work.ipynb", ["%%asset now\n1", "%%asset later\n2", source])
+    with in_step(project, notebook, "now") as step:
+        step.run(0).ok()
+        shown = step.run(2)
+        assert (shown.result.error_in_exec is not None) == fails
+        assert "asset later has never been materialized" in shown.out
