@@ -211,7 +211,11 @@ class CellClient(NotebookClient):
         """Receive messages until the request `msg_id` is done."""
         exchange = _Exchange(msg_id=msg_id, started=clock.monotonic(), heard=clock.monotonic(), timeout=timeout)
         while exchange.open:
-            for channel, message in self._receive():
+            silent = clock.monotonic() - exchange.heard  # before it is listened: this process may have had no turn
+            answered = exchange.reply is not None or exchange.idle
+            over = (silent > _GLANCE / 2 and not self._kernel.alive()) or (answered and silent > _SILENCE)
+            messages = self._receive()
+            for channel, message in messages:
                 exchange.heard = clock.monotonic()
                 if message["parent_header"].get("msg_id") != msg_id:
                     continue
@@ -223,9 +227,7 @@ class CellClient(NotebookClient):
                     self._news = True
                     on_output(message)
             self._idle()
-            silent = clock.monotonic() - exchange.heard
-            answered = exchange.reply is not None or exchange.idle
-            if (silent > _GLANCE / 2 and not self._kernel.alive()) or (answered and silent > _SILENCE):
+            if over and not messages:
                 break
             if self._must_end(exchange):
                 self._kernel.shutdown(0)
