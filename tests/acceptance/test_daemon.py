@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -177,7 +176,7 @@ def test_another_daemon_takes_over_and_a_notebook_that_breaks_stops_nothing(proj
     write_notebook(project / "a.ipynb", ["%schedule all * * * * * * --select x", "%%asset x\nx = 1"])
     (project / "nbpipe.toml").write_text("[limits]\nruns = 1\n")
     (project / "two").mkdir()
-    with daemon(project), (project / "two" / "said.txt").open("w") as out:
+    with daemon(project) as first, (project / "two" / "said.txt").open("w") as out:
         eventually(lambda: terminal.json("schedule", "ticks", "all") if leads(terminal) else None, within=60)
         other = subprocess.Popen(
             [sys.executable, "-m", "nbpipe", "daemon"], cwd=project, stdin=subprocess.DEVNULL, stdout=out, stderr=out
@@ -186,9 +185,10 @@ def test_another_daemon_takes_over_and_a_notebook_that_breaks_stops_nothing(proj
             eventually(lambda: "standing by" in (project / "two" / "said.txt").read_text(), within=60)
             refused = nbpipe(project, "daemon", "--once")
             assert (refused.status, "leads environment default" in refused.err) == (2, True)
-            leader = int(next(w for w in (project / "two" / "said.txt").read_text().split() if w.isdigit()))
-            os.kill(leader, signal.SIGTERM)
             said = (project / "two" / "said.txt").read_text
+            assert f"process {first.pid} " in said()
+            first.terminate()
+            assert first.wait(60) == 0  # a second signal while it ends would kill it
             eventually(lambda: "schedule" in said().partition("leading environment")[2], within=60)  # it has read them
             (project / "a.ipynb").write_text("garbage")
             eventually(
