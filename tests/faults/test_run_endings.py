@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -65,6 +66,18 @@ def ended(project: Path, run: Run) -> Run:
     return found
 
 
+def temporary_folders(pid: int) -> list[Path]:
+    """Return those of a process."""
+    places = {Path(tempfile.gettempdir()), Path("/tmp")}  # the latter if the path of the usual one is long
+    owners = [file for place in places for file in place.glob("nbpipe-*/owner.json")]
+    found = []
+    for file in owners:
+        with suppress(OSError):  # another test has just removed its own
+            if f'"pid":{pid},' in file.read_text(encoding="ascii"):
+                found.append(file.parent)
+    return found
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("cell", [_BUSY, _STUBBORN], ids=["sleeping", "stubborn"])
 def test_a_signal_to_the_runner_cancels_the_run(project: Path, number: signal.Signals, cell: str) -> None:
@@ -95,6 +108,8 @@ def test_a_request_cancels_the_run(project: Path) -> None:
 def test_a_killed_runner_leaves_no_process_and_the_next_command_ends_its_run(project: Path, cell: str) -> None:
     with busy_run(project, cell) as (process, run):
         eventually(lambda: "first" in outputs_text(record(project, run)["cells"][0]))
+        folders = temporary_folders(process.pid)
+        assert folders
         process.kill()
         process.wait()
         eventually(lambda: leftovers(run) == [], within=20)
@@ -102,6 +117,7 @@ def test_a_killed_runner_leaves_no_process_and_the_next_command_ends_its_run(pro
         with opened(project) as store:
             assert reconcile(store, project) == [run.id]
             assert reconcile(store, project) == []
+        assert not any(folder.exists() for folder in folders)
         found = ended(project, run)
         assert (found.status, found.error) == ("failure", GONE)
         assert outputs_text(record(project, run)["cells"][0]) == "first\n"
