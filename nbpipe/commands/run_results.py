@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -19,7 +18,7 @@ _FEW = 50
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
-class StepResult(msgspec.Struct, frozen=True, kw_only=True):
+class StepResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one step; `assets` are those that were executed, with partitions or without."""
 
     notebook: str
@@ -27,8 +26,8 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     assets: tuple[str, ...]
     status: StepStatus
     error: str | None
-    partitions: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    """The keys that were executed of each that has partitions; of many, the first fifty."""
+    partitions: dict[str, tuple[str, ...]] = {}
+    """The keys that were executed of each that has partitions; of many, the first fifty. No key of the JSON without."""
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):

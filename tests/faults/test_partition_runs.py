@@ -12,6 +12,7 @@ import pytest
 
 from nbpipe import clock
 from nbpipe.commands.workspace import Workspace
+from nbpipe.core.records import Run
 from tests.acceptance.test_partitions import JANUARY, count, retry
 from tests.notebooks import replace_in_cell, write_notebook
 from tests.runs import eventually, leftovers
@@ -25,6 +26,11 @@ BODY = (
     "    time.sleep(0.01)\n"
     "int(partition.key[-2:])"
 )
+
+
+def became_of(workspace: Workspace, run: Run) -> dict[str, str]:
+    """Return what became of each partition so far."""
+    return {row.partition: row.outcome for row in workspace.store.run_assets(run.id)}
 
 
 def test_a_canceled_run_keeps_the_partitions_that_were_done(project: Path) -> None:
@@ -52,12 +58,13 @@ def test_a_run_killed_amid_its_partitions_keeps_what_was_done_and_repeats_nothin
     )
     with Workspace.open(project) as workspace:
         run = eventually(lambda: next(iter(workspace.store.runs(statuses=["running"])), None))
-        eventually(lambda: "success" in workspace.store.outcome_counts(run.id)["day"])
+        eventually(lambda: became_of(workspace, run).get("2024-01-10") == "running")
+        assert "success" in became_of(workspace, run).values()
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         workspace.settle()
         run = workspace.store.run(run.id)
-        became = {row.partition: row.outcome for row in workspace.store.run_assets(run.id)}
+        became = became_of(workspace, run)
         facts = workspace.store.partitions.facts(workspace.env, "day")
         assert not facts.families(lambda chunk: chunk.running)
     assert run.status == "failure"
