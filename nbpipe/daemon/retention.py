@@ -29,6 +29,8 @@ _FIRST = timedelta(minutes=1)
 _EVERY = timedelta(hours=1)
 _VALUES_EVERY = timedelta(days=1)
 _BREATH = timedelta(milliseconds=100)
+#: Between two looks whether all runs have ended.
+_GLANCE = timedelta(seconds=1)
 #: Records that are removed before the other parts have their turn.
 _FOLDERS = 20
 #: A folder this young may be of a run that is just being queued.
@@ -68,6 +70,9 @@ class RetentionPart:
             self._due, self._values_due = self._first(now)
         if self._has_leapt(now):
             self._due = now + _EVERY
+        if self._duty.until_idle and now >= min(self._due, self._values_due) and self._has_work():
+            self._removing = True
+            return now + _GLANCE
         self._look_at_cleaning(now)
         if now < self._due:
             return self._next(now)
@@ -96,6 +101,10 @@ class RetentionPart:
         known = self._marks or Marks(rows=rows or self._duty.now(), values=values or self._duty.now())
         self._marks = msgspec.structs.replace(known, rows=rows or known.rows, values=values or known.values)
         self._file.write(self._marks)
+
+    def _has_work(self) -> bool:
+        """Tell whether runs are under way that count as well when they have ended."""
+        return bool(self._duty.store.runs(env=self._duty.env, statuses=("queued", "starting", "running"), limit=1))
 
     def _next(self, now: datetime) -> datetime:
         if self._duty.until_idle and self._duty.processes.cleaning is not None:

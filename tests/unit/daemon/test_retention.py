@@ -199,6 +199,23 @@ def test_a_daemon_that_ends_soon_removes_what_is_old_if_it_was_not_done_for_an_h
     assert found == [everything, everything, left], "the first one of a project notes when it began"
 
 
+def test_a_daemon_that_ends_soon_removes_nothing_before_its_runs_have_ended(world):
+    filled(world, runs=Keep(number=2))
+    ending(world)
+    world.time = after(hours=2)
+    world.store.create_run(queued("new", created_at=world.time), [], [], b"")
+    part = RetentionPart(world.lead(once=True, until_idle=True))
+    before = kept(world)
+    for _ in range(3):
+        part.act(world.time)
+        assert not part.idle
+    assert kept(world) == before
+    ended(world.store, "new", "success", world.time)
+    while not part.idle:
+        part.act(world.time)
+    assert {run.id for run in world.store.runs()} == {"new", run_id(1)}
+
+
 def test_what_a_daemon_that_goes_on_has_removed_is_not_looked_for_again_at_once(world):
     part = filled(world, runs=Keep(number=4))
     tidied(world, part)
